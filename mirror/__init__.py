@@ -1,0 +1,3 @@
+"""A mirror server for MAAS images."""
+
+from __future__ import annotations

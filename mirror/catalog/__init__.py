@@ -1,0 +1,3 @@
+"""What the operator decided and what happened, in SQLite."""
+
+from __future__ import annotations
