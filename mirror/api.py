@@ -93,7 +93,7 @@ class Distribution(Protocol):
     def derive(
         self, product: Product, version: Version, files: Mapping[str, Path], scratch: Path
     ) -> Iterable[Derived]:
-        """Make further items from the files, below `scratch`. The same input gives the same bytes."""
+        """Make further items from the files, below `scratch`. Same input, same bytes."""
         ...
 
 

@@ -84,9 +84,7 @@ class FilterInvalid(UsageProblem):
     """A simplestreams filter can't be read."""
 
     code = "MIR-105"
-    remedy = (
-        "Write it as KEY=VALUE, KEY!=VALUE, KEY~REGEX or KEY!~REGEX, e.g. 'release~(jammy|noble)'."
-    )
+    remedy = "Write it as KEY=VALUE, KEY!=VALUE, KEY~REGEX or KEY!~REGEX ('release~(jammy|noble)')."
 
 
 class NotFound(UsageProblem):
@@ -298,7 +296,7 @@ class UnsafePath(StreamError):
 
     code = "MIR-304"
     remedy = (
-        "The version was left out. Tell the publisher: paths are relative, without '..' or ':'."
+        "The version was left out. Tell the publisher: paths are relative, with no '..' or ':'."
     )
 
 

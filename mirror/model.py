@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Attributes = dict[str, Any]
-"""Further keys of a product, version or item, as JSON values, kept as the boot source wrote them."""
+"""Further keys of a product, version or item, as JSON values, as the boot source wrote them."""
 
 
 class Kind(StrEnum):
