@@ -1,0 +1,149 @@
+"""Settings: mirror.toml and MIRROR_* variables become one frozen value that is handed down.
+
+Precedence: command line, environment (`MIRROR_SERVER__PORT=8080`), file, default. A key that is not
+known is an error with a suggestion, never ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mirror.errors import SettingsInvalid
+
+DEFAULT_DATA_DIR = Path("/var/lib/maas-image-mirror")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerSettings(_Section):
+    """[server]: where and how `mirror serve` listens."""
+
+    host: str = "0.0.0.0"  # noqa: S104  (a mirror is there to be reached)
+    port: int = Field(default=8080, ge=0, le=65535)
+    workers: int = Field(default=2, ge=1, le=64)
+    drain: timedelta = timedelta(minutes=5)
+    """How long running transfers may go on after SIGTERM."""
+
+
+class SyncSettings(_Section):
+    """[sync]: how files are fetched."""
+
+    connections: int = Field(default=8, ge=1, le=64)
+    stall_timeout: timedelta = timedelta(seconds=30)
+    """How long a connection may send nothing."""
+    low_speed: ByteSize = ByteSize(1024)
+    """Bytes per second below which a transfer is given up ..."""
+    low_speed_time: timedelta = timedelta(seconds=60)
+    """... when it lasts this long."""
+    attempts: int = Field(default=5, ge=1, le=20)
+    channel: str = "stable"
+    """The channel that a sync publishes to."""
+
+
+class StoreSettings(_Section):
+    """[store]: the data directory."""
+
+    min_free: ByteSize = ByteSize(256 * 1024 * 1024)
+    """A sync that would leave less free space than this does not start."""
+    grace: timedelta = timedelta(days=2)
+    """How long paths of superseded snapshots are answered, and unreferenced blobs kept."""
+
+
+class PluginSettings(_Section):
+    """[plugins]: which plugins are loaded, by entry-point name (empty `allow`: all)."""
+
+    allow: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
+    strict: bool = False
+    """A plugin that does not load stops the command (for CI)."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Durations are seconds or ISO 8601; sizes may say `10 GiB`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MIRROR_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    data_dir: Path = DEFAULT_DATA_DIR
+    server: ServerSettings = ServerSettings()
+    sync: SyncSettings = SyncSettings()
+    store: StoreSettings = StoreSettings()
+    plugins: PluginSettings = PluginSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, which arrives as keyword arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return (env_settings, init_settings)
+
+
+def load_settings(*, data_dir: Path | None = None, config: Path | None = None) -> Settings:
+    """Read the settings.
+
+    The file is `config`, else $MIRROR_CONFIG, else `<data_dir>/mirror.toml` where it exists.
+    Raises `SettingsInvalid` naming the file or variable, the key, and the nearest known key.
+    """
+    explicit = config or _path_from_environment("MIRROR_CONFIG")
+    root = data_dir or _path_from_environment("MIRROR_DATA_DIR")
+    file = explicit or (root or DEFAULT_DATA_DIR) / "mirror.toml"
+    values = _read_toml(file, required=explicit is not None)
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise SettingsInvalid(_explain(error, str(file) if values else "environment")) from None
+    chosen = root or settings.data_dir
+    return settings.model_copy(update={"data_dir": chosen.expanduser().absolute()})
+
+
+def _path_from_environment(name: str) -> Path | None:
+    value = os.environ.get(name)
+    return Path(value) if value else None
+
+
+def _read_toml(file: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if not required:
+            return {}
+        raise SettingsInvalid(f"there is no settings file {file}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsInvalid(f"can't read the settings file {file}: {error}") from None
+
+
+def _explain(error: ValidationError, origin: str) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{origin}: {key}: {first['msg']} (it is {first['input']!r})"
+    known = _known_keys(Settings)
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+    return f"{origin}: unknown key {key!r}{hint}"
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += _known_keys(field.annotation, f"{prefix}{name}.")
+    return keys
