@@ -1,3 +1,7 @@
-"""What the operator decided and what happened, in SQLite."""
+"""What the operator decided, in SQLite."""
 
 from __future__ import annotations
+
+from mirror.catalog.catalog import Catalog, SourceMemory
+
+__all__ = ["Catalog", "SourceMemory"]
