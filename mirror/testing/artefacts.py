@@ -47,7 +47,9 @@ def squashfs(seed: str, size: int, *, release: str = "noble") -> bytes:
     )
 
 
-def kernel(seed: str, size: int, *, arch: str = "amd64", version: str = "6.8.0-64-generic") -> bytes:
+def kernel(
+    seed: str, size: int, *, arch: str = "amd64", version: str = "6.8.0-64-generic"
+) -> bytes:
     """Return a kernel with an EFI stub: a bzImage for amd64, an Image for arm64."""
     head = _bzimage_head(version) if arch == "amd64" else _arm64_head(max(size, 4096))
     return head + noise(seed, size - len(head))
@@ -149,9 +151,7 @@ def cpio(members: Mapping[str, bytes]) -> bytes:
         for depth in range(1, len(parts))
     }
     out = bytearray()
-    number = 0
-    for name in sorted({*folders, *members}):
-        number += 1
+    for number, name in enumerate(sorted({*folders, *members}), start=1):
         mode = 0o040755 if name in folders else 0o100755
         out += _cpio_entry(number, mode, name, members.get(name, b""))
     out += _cpio_entry(0, 0, "TRAILER!!!", b"")

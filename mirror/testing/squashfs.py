@@ -45,8 +45,7 @@ def _tree(files: Mapping[str, bytes]) -> Tree:
         here = root
         for folder in folders:
             child = here.setdefault(folder, {})
-            if isinstance(child, bytes):
-                raise ValueError(f"{path!r} lies below a file")
+            assert isinstance(child, dict), f"{path!r} lies below a file"  # noqa: S101
             here = child
         here[name] = content
     return root
