@@ -45,7 +45,8 @@ def _tree(files: Mapping[str, bytes]) -> Tree:
         here = root
         for folder in folders:
             child = here.setdefault(folder, {})
-            assert isinstance(child, dict), f"{path!r} lies below a file"  # noqa: S101
+            if not isinstance(child, dict):
+                raise TypeError(f"{path!r} lies below a file")
             here = child
         here[name] = content
     return root

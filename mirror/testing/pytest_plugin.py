@@ -1,0 +1,94 @@
+"""Fixtures for whoever tests with the mirror; pytest loads this by itself (entry point `mirror`).
+
+    def test_my_images(sample_upstream, serve):
+        sample_upstream.add_version()
+        sample_upstream.write()
+        served = serve(sample_upstream.root)
+        ...                                    # sync from served.url
+        assert served.paths()[0] == "/streams/v1/index.sjson"
+
+| fixture | what |
+| --- | --- |
+| `signing_key` | an OpenPGP key for sample upstreams; one for the whole run |
+| `other_signing_key` | another one, that nobody trusts |
+| `sample_upstream` | a signed `SampleUpstream` of two versions, fresh for each test |
+| `serve` | serve a directory until the test ends: `serve(root).url` |
+
+For an upstream that misbehaves, see `mirror.testing.bad_upstream`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+# Only pytest is imported before a test asks for a fixture: the plugin is loaded in every run.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mirror.signing.key import SigningKey
+    from mirror.testing.sample import SampleUpstream
+    from mirror.testing.serve import Request
+
+
+class Served:
+    """A directory that is being served: its `url` (no last slash) and the `requests` so far."""
+
+    def __init__(self, url: str, requests: list[Request]) -> None:
+        self.url = url
+        self.requests = requests
+
+    def paths(self) -> list[str]:
+        """Return the paths that were asked for, in order, each with its first slash."""
+        return [request.path for request in self.requests]
+
+
+class Serve(Protocol):
+    """What the fixture `serve` gives."""
+
+    def __call__(self, root: Path, *, port: int = 0) -> Served:
+        """Serve `root` until the test ends; port 0 is any that is free."""
+        ...
+
+
+@pytest.fixture(scope="session")
+def signing_key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    """Return a key for sample upstreams."""
+    return _key(tmp_path_factory.mktemp("signing-key"), "Sample upstream")
+
+
+@pytest.fixture(scope="session")
+def other_signing_key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    """Return a key that nobody trusts."""
+    return _key(tmp_path_factory.mktemp("other-signing-key"), "Somebody else")
+
+
+@pytest.fixture
+def sample_upstream(tmp_path: Path, signing_key: SigningKey) -> SampleUpstream:
+    """Return a signed sample of two versions below `tmp_path`."""
+    from mirror.testing.sample import SampleUpstream
+
+    return SampleUpstream.create(tmp_path / "sample-upstream", key=signing_key)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Return a function that serves a directory, in a thread, until the test ends."""
+    from mirror.testing.serve import serve_in_thread
+
+    with contextlib.ExitStack() as servers:
+
+        def start(root: Path, *, port: int = 0) -> Served:
+            log: list[Request] = []
+            return Served(servers.enter_context(serve_in_thread(root, log, port=port)), log)
+
+        yield start
+
+
+def _key(home: Path, name: str) -> SigningKey:
+    from mirror.signing.key import SigningKey
+
+    return SigningKey.create(home / "gnupg", name, algorithm="ed25519")
