@@ -120,6 +120,15 @@ class NameInvalid(UsageProblem):
     remedy = "Use letters, digits, '.', '_' and '-', beginning with a letter or digit; 64 at most."
 
 
+class GpgMissing(UsageProblem):
+    """GnuPG can't be run."""
+
+    code = "MIR-110"
+    exit_status = 1
+    http_status = 500
+    remedy = "Install GnuPG (`apt install gnupg`); `gpg --version` must work for this user."
+
+
 # --- integrity ------------------------------------------------------------------------------------
 
 
@@ -260,6 +269,15 @@ class SnapshotInvalid(IntegrityError):
     remedy = "Point the channel at another snapshot (`mirror channel rollback`), then sync again."
 
 
+class SigningFailed(IntegrityError):
+    """The mirror's own key is missing, or can't sign this."""
+
+    code = "MIR-216"
+    exit_status = 1
+    http_status = 500
+    remedy = "Nothing was published. Check that the data directory's gnupg/ is whole and readable."
+
+
 # --- metadata -------------------------------------------------------------------------------------
 
 
@@ -341,10 +359,20 @@ class Unreachable(FetchError):
 
 
 class HttpStatus(FetchError):
-    """The boot source answered with an error."""
+    """The boot source answered with an error.
+
+    `retry_after` is how many seconds the source asked us to wait, if it did.
+    """
 
     code = "MIR-402"
     remedy = "Check the URL and credentials of the source; a 5xx usually passes by itself."
+
+    def __init__(
+        self, what: str, *, status: int = 0, retry_after: float | None = None, remedy: str = ""
+    ) -> None:
+        super().__init__(what, remedy=remedy)
+        self.status = status
+        self.retry_after = retry_after
 
 
 class Stalled(FetchError):

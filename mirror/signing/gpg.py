@@ -1,0 +1,73 @@
+"""How gpg is run: by python-gnupg, in a home of its own, with a time limit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gnupg
+
+from mirror.errors import GpgMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TIMEOUT = 120
+"""Seconds that one run of gpg may take; a 64 MiB products file takes about two."""
+
+TIMED_OUT = frozenset({124, 137})
+"""How `timeout` ends when the time was up."""
+
+_SOCKET_ROOM = 80
+"""An agent's socket address holds 108 bytes: a temporary home must be short of that."""
+
+# We judge the outcome ourselves; python-gnupg's log would repeat it, and the plaintext too.
+logging.getLogger("gnupg").setLevel(logging.CRITICAL)
+
+
+class TimedGpg(gnupg.GPG):  # type: ignore[misc]
+    """gpg that is killed when it takes longer than TIMEOUT (its exit status is then 124)."""
+
+    def make_args(self, args: Sequence[str], passphrase: str | None) -> list[str]:
+        """Return python-gnupg's command line, below coreutils' `timeout`."""
+        command: list[str] = super().make_args(list(args), passphrase)
+        return ["timeout", "--kill-after=5", str(TIMEOUT), *command]
+
+
+def open_gpg(home: Path) -> gnupg.GPG:
+    """Return gpg with this home. It reads no one's settings and asks no network.
+
+    Raises GpgMissing.
+    """
+    options = ["--no-options", "--no-autostart", "--disable-dirmngr", "--no-auto-key-retrieve"]
+    options += ["--trust-model", "always", "--no-permission-warning"]
+    try:
+        gpg = TimedGpg(
+            gnupghome=str(home), options=options, env={**os.environ, "LC_ALL": "C", "LANGUAGE": ""}
+        )
+    except (OSError, ValueError) as error:
+        raise GpgMissing(f"gpg does not run: {error}") from error
+    gpg.buffer_size = 1 << 20
+    return gpg
+
+
+def temporary_home() -> Path:
+    """Return a new private directory (0700) whose path has room for an agent's socket."""
+    folder = tempfile.gettempdir()
+    short = folder if len(os.fsencode(folder)) < _SOCKET_ROOM else "/tmp"  # noqa: S108
+    return Path(tempfile.mkdtemp(prefix="mirror-gpg-", dir=short))
+
+
+def remove_home(home: Path) -> None:
+    """Remove a temporary home, whatever state it is in."""
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def status_lines(stderr: str) -> list[list[str]]:
+    """Return gpg's status lines, each as its keyword and arguments."""
+    mark = "[GNUPG:] "
+    return [line[len(mark) :].split() for line in stderr.splitlines() if line.startswith(mark)]

@@ -1,0 +1,233 @@
+"""Verify a signed text against one source's keyring.
+
+python-gnupg calls a file valid when *any* signature in it is good, though other text stands beside
+the signed one. So these rules hold, all of them:
+
+- a clearsigned file is one block: it begins with the header, ends with the footer, and no other
+  line begins with five dashes (signed text has such lines escaped);
+- a detached signature file is one armored block, or begins with a signature packet;
+- gpg ends with status 0 and reports exactly one signature, good, and no problem of any kind;
+- the signature's digest is not MD5, SHA-1 or RIPEMD-160;
+- the key is in this source's keyring and, where the source names fingerprints, among those;
+- only the text that gpg returns is used, never a slice of the file.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+import weakref
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from mirror.errors import (
+    KeyExpired,
+    KeyNotTrusted,
+    KeyringInvalid,
+    KeyringMissing,
+    SettingsInvalid,
+    SignatureInvalid,
+    Unsigned,
+)
+from mirror.signing.gpg import (
+    TIMED_OUT,
+    TIMEOUT,
+    open_gpg,
+    remove_home,
+    status_lines,
+    temporary_home,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from types import TracebackType
+
+    import gnupg
+
+_TEXT_BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----"
+_SIGNATURE_BEGIN = b"-----BEGIN PGP SIGNATURE-----"
+_SIGNATURE_END = b"-----END PGP SIGNATURE-----"
+_KEY_BEGIN = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
+_DASHED_LINE = re.compile(rb"^-----.*?(?=[ \t\r]*$)", re.MULTILINE)
+_SIGNATURE_PACKETS = frozenset(b"\x88\x89\x8a\xc2")
+_WEAK_DIGESTS = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """A text whose signature is good, and the fingerprint of the primary key that made it."""
+
+    plaintext: bytes
+    fingerprint: str
+
+
+class Verifier:
+    """Verifies by one keyring (binary or armored), with `name` in its errors.
+
+    `fingerprints` narrows the keyring to those primary keys or subkeys (40 hex digits; empty: any
+    key of it). Making one is free: gpg runs at the first verification, and only then is an unusable
+    keyring noticed (KeyringInvalid, or KeyNotTrusted when it holds none of the fingerprints).
+    May be used from several threads. Its temporary home goes when it is closed or dropped.
+    """
+
+    def __init__(self, keyring: bytes, fingerprints: Iterable[str] = (), *, name: str) -> None:
+        self.name = name
+        self._keyring = keyring
+        self._allowed = frozenset(_fingerprint(text, name) for text in fingerprints)
+        self._opening = threading.Lock()
+        self._gpg: gnupg.GPG | None = None
+        self._remove: weakref.finalize[..., Any] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary home. Using the verifier again makes a new one."""
+        with self._opening:
+            self._gpg = None
+            if self._remove is not None:
+                self._remove()
+
+    def clearsigned(self, data: bytes) -> Verified:
+        """Return the text of a clearsigned file, exactly as it was signed.
+
+        Raises Unsigned, SignatureInvalid, KeyNotTrusted, KeyExpired.
+        """
+        _require_one_block(data, self.name)
+        result = self._run(lambda gpg: gpg.decrypt(data))
+        return Verified(bytes(result.data), self._judge(result))
+
+    def detached(self, data: bytes, signature: bytes) -> Verified:
+        """Return `data` if the detached signature (binary or armored) is a good one of it.
+
+        Raises Unsigned, SignatureInvalid, KeyNotTrusted, KeyExpired.
+        """
+        _require_one_signature(signature, self.name)
+        with tempfile.NamedTemporaryFile(dir=self._opened().gnupghome) as file:
+            file.write(signature)
+            file.flush()
+            result = self._run(lambda gpg: gpg.verify_data(file.name, data))
+        return Verified(data, self._judge(result))
+
+    def _run(self, command: Callable[[gnupg.GPG], gnupg.Verify]) -> gnupg.Verify:
+        gpg = self._opened()
+        try:
+            return command(gpg)
+        except OSError as error:
+            # gpg ended before it had read the whole file
+            raise SignatureInvalid(f"{self.name}: gpg stopped reading the file: {error}") from error
+
+    def _opened(self) -> gnupg.GPG:
+        with self._opening:
+            if self._gpg is None:
+                home = temporary_home()
+                self._remove = weakref.finalize(self, remove_home, home)
+                gpg = open_gpg(home)
+                self._import_keyring(gpg)
+                self._gpg = gpg
+            return self._gpg
+
+    def _import_keyring(self, gpg: gnupg.GPG) -> None:
+        gpg.import_keys(self._keyring)
+        keys = gpg.list_keys()
+        if not keys:
+            raise KeyringInvalid(f"{self.name}: the keyring holds no usable OpenPGP public key")
+        known = {key["fingerprint"] for key in keys}
+        known |= {subkey[2] for key in keys for subkey in key["subkeys"]}
+        if self._allowed and not self._allowed & known:
+            raise KeyNotTrusted(
+                f"{self.name}: the keyring holds none of the fingerprints that it is narrowed to"
+                f" ({', '.join(sorted(self._allowed))})"
+            )
+
+    def _judge(self, result: gnupg.Verify) -> str:
+        lines = status_lines(result.stderr)
+        keywords = Counter(line[0] for line in lines)
+        self._refuse_by_status(result, lines, keywords)
+        if result.returncode != 0 or not result.valid or result.problems:
+            raise SignatureInvalid(f"{self.name}: the signature is not good ({result.status})")
+        if (keywords["NEWSIG"], keywords["GOODSIG"], keywords["VALIDSIG"]) != (1, 1, 1):
+            raise SignatureInvalid(f"{self.name}: {keywords['NEWSIG']} signatures in place of one")
+        valid = next(line for line in lines if line[0] == "VALIDSIG")
+        subkey, digest, primary = valid[1], valid[8], valid[10]
+        if digest in _WEAK_DIGESTS:
+            raise SignatureInvalid(f"{self.name}: the signature uses {_WEAK_DIGESTS[digest]}")
+        if self._allowed and not self._allowed & {subkey, primary}:
+            raise KeyNotTrusted(
+                f"{self.name}: signed by {primary} (subkey {subkey}), which is not among the"
+                " source's fingerprints"
+            )
+        return primary
+
+    def _refuse_by_status(
+        self, result: gnupg.Verify, lines: list[list[str]], keywords: Counter[str]
+    ) -> None:
+        if result.returncode in TIMED_OUT:
+            raise SignatureInvalid(f"{self.name}: gpg took longer than {TIMEOUT} s")
+        if keywords["NEWSIG"] > 1:
+            raise SignatureInvalid(f"{self.name}: {keywords['NEWSIG']} signatures in place of one")
+        if keywords["EXPKEYSIG"] or keywords["REVKEYSIG"]:
+            raise KeyExpired(f"{self.name}: {result.key_status} ({result.key_id})")
+        unknown = next((line for line in lines if line[0] == "NO_PUBKEY"), None)
+        if unknown is not None:
+            raise KeyNotTrusted(
+                f"{self.name}: signed by key {unknown[1]}, which is not in the source's keyring"
+            )
+
+
+def load_keyring(path: Path) -> bytes:
+    """Return the bytes of a keyring file, binary or armored.
+
+    Raises KeyringMissing, or KeyringInvalid when it is plainly something else.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise KeyringMissing(f"keyring {path}: {error.strerror}") from error
+    if data[8:12] == b"KBXf":
+        raise KeyringInvalid(f"keyring {path} is gpg's own keybox, not an exported keyring")
+    # RFC 4880, 4.3: a public key packet (tag 6) of the old or the new format
+    if data[:1] not in (b"\x98", b"\x99", b"\x9a", b"\xc6") and _KEY_BEGIN not in data:
+        raise KeyringInvalid(f"keyring {path} holds no OpenPGP public key")
+    return data
+
+
+def _fingerprint(text: str, name: str) -> str:
+    digits = text.replace(" ", "").upper()
+    if not re.fullmatch(r"[0-9A-F]{40}", digits):
+        raise SettingsInvalid(
+            f"{name}: {text!r} is not a fingerprint of 40 hex digits",
+            remedy="Give the whole fingerprint, as `gpg --show-keys KEYRING` prints it.",
+        )
+    return digits
+
+
+def _require_one_block(data: bytes, name: str) -> None:
+    if _TEXT_BEGIN not in data:
+        raise Unsigned(f"{name}: the file is not a signed text")
+    if _DASHED_LINE.findall(data) != [_TEXT_BEGIN, _SIGNATURE_BEGIN, _SIGNATURE_END]:
+        raise SignatureInvalid(f"{name}: the file is not exactly one signed text")
+    if not data.startswith(_TEXT_BEGIN) or not data.rstrip(b"\r\n").endswith(_SIGNATURE_END):
+        raise SignatureInvalid(f"{name}: there is something outside the signed text")
+
+
+def _require_one_signature(signature: bytes, name: str) -> None:
+    if not signature.strip():
+        raise Unsigned(f"{name}: the signature file is empty")
+    if signature[0] in _SIGNATURE_PACKETS:
+        return
+    text = signature.strip()
+    armored = text.startswith(_SIGNATURE_BEGIN) and text.endswith(_SIGNATURE_END)
+    if not armored or len(_DASHED_LINE.findall(text)) != 2:
+        raise SignatureInvalid(f"{name}: the signature file is not one detached signature")
