@@ -1,0 +1,138 @@
+"""Make a snapshot: write the stream, sign it, compress it, and name every path and its blob."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import zstandard
+from isal import igzip
+
+from mirror.errors import StreamRefusedByMaas
+from mirror.model import FileRef, Snapshot, SourceState, utcnow
+from mirror.simplestreams.lint import MaasFinding, lint_stream
+from mirror.simplestreams.write import Document, write_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from mirror.model import Product
+    from mirror.signing.key import SigningKey
+    from mirror.store.blobs import WritableBlobs
+    from mirror.sync.plan import Planned
+
+_WORTH_COMPRESSING = 512
+"""Bytes: below this, a compressed form saves less than its header costs."""
+
+_GZIP_LEVEL = 2
+_ZSTD_LEVEL = 9
+
+
+def same_stream(planned: Iterable[Planned], snapshot: Snapshot) -> bool:
+    """Say whether the snapshot already publishes exactly these products.
+
+    Written with the snapshot's own time, the same products give the same bytes.
+    """
+    documents = write_stream(_products(planned), snapshot.updated)
+    ours = {f"{each.path}.json": each.json for each in documents}
+    theirs = {path: ref for path, ref in snapshot.files.items() if _is_plain_metadata(path)}
+    return ours.keys() == theirs.keys() and all(
+        len(data) == theirs[path].size and FileRef.of(data).sha256 == theirs[path].sha256
+        for path, data in ours.items()
+    )
+
+
+def maas_findings(planned: Iterable[Planned], updated: datetime) -> list[MaasFinding]:
+    """Return what each MAAS would make of the stream, before anything is stored."""
+    return _lint(write_stream(_products(planned), updated))
+
+
+async def build_snapshot(
+    planned: Iterable[Planned],
+    *,
+    blobs: WritableBlobs,
+    key: SigningKey,
+    parent: str,
+    not_before: datetime,
+    sources: Mapping[str, SourceState],
+    notes: Mapping[str, list[str]],
+) -> Snapshot:
+    """Write, sign and store the stream's metadata; return the snapshot, which is not saved yet.
+
+    `not_before` is the newest time that was published before: the new one is later. Raises
+    `StreamRefusedByMaas` when a MAAS could not read the result.
+    """
+    planned = list(planned)
+    updated = max(utcnow(), not_before + timedelta(seconds=1))
+    documents = await asyncio.to_thread(write_stream, _products(planned), updated)
+    await asyncio.to_thread(_refuse_what_maas_refuses, documents)
+    stored = await asyncio.gather(
+        *(asyncio.to_thread(_store_document, document, blobs, key) for document in documents)
+    )
+    files = _image_files(planned)
+    variants: dict[str, dict[str, FileRef]] = {}
+    for metadata, compressed in stored:
+        files.update(metadata)
+        variants.update(compressed)
+    return Snapshot(
+        created=updated,
+        updated=updated,
+        parent=parent,
+        sources=dict(sources),
+        files=files,
+        variants=variants,
+        notes={name: list(said) for name, said in notes.items()},
+    )
+
+
+def _products(planned: Iterable[Planned]) -> list[Product]:
+    return [each.product for each in planned]
+
+
+def _image_files(planned: Iterable[Planned]) -> dict[str, FileRef]:
+    return {
+        item.path: FileRef(item.sha256, item.size, each.source)
+        for each in planned
+        for version in each.product.versions
+        for item in version.items
+    }
+
+
+def _store_document(
+    document: Document, blobs: WritableBlobs, key: SigningKey
+) -> tuple[dict[str, FileRef], dict[str, dict[str, FileRef]]]:
+    signed = {
+        f"{document.path}.json": document.json,
+        f"{document.path}.json.gpg": key.detach(document.json),
+        f"{document.path}.sjson": key.clearsign(document.sjson),
+    }
+    files = {path: blobs.add_bytes(data) for path, data in signed.items()}
+    variants = {
+        path: {
+            "gzip": blobs.add_bytes(igzip.compress(data, compresslevel=_GZIP_LEVEL, mtime=0)),
+            "zstd": blobs.add_bytes(zstandard.compress(data, _ZSTD_LEVEL)),
+        }
+        for path, data in signed.items()
+        if len(data) >= _WORTH_COMPRESSING
+    }
+    return files, variants
+
+
+def _refuse_what_maas_refuses(documents: list[Document]) -> None:
+    fatal = [finding for finding in _lint(documents) if finding.effect == "fails"]
+    if fatal:
+        first = fatal[0]
+        raise StreamRefusedByMaas(
+            f"MAAS {first.maas} could not read the stream: {first.where}: {first.message} "
+            f"({first.code}; {len(fatal)} findings)"
+        )
+
+
+def _lint(documents: Iterable[Document]) -> list[MaasFinding]:
+    return lint_stream({f"{each.path}.json": each.json for each in documents})
+
+
+def _is_plain_metadata(path: str) -> bool:
+    return path.startswith("streams/") and path.endswith(".json")
