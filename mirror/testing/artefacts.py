@@ -52,7 +52,7 @@ def kernel(
 ) -> bytes:
     """Return a kernel with an EFI stub: a bzImage for amd64, an Image for arm64."""
     head = _bzimage_head(version) if arch == "amd64" else _arm64_head(max(size, 4096))
-    return head + noise(seed, size - len(head))
+    return head + noise(seed, max(size - len(head), 512))
 
 
 def initrd(
@@ -81,7 +81,7 @@ def root_tgz(seed: str, size: int, *, os_id: str = "centos", version: str = "8")
         f"boot/initramfs-{kernel_version}.img": initrd(
             f"{seed}/initrd", 4096, version=kernel_version, compression="gzip"
         ),
-        "usr/lib/filler": noise(seed, size - 16384),
+        "usr/lib/filler": noise(seed, size - 12800),
     }
     return gzip.compress(tar(members), 1, mtime=0)
 
@@ -117,7 +117,7 @@ def efi_binary(seed: str, size: int, *, arch: str = "amd64") -> bytes:
     """Return an EFI application: a DOS stub, a PE header and one section."""
     head = _dos_stub() + _pe_header(arch, EFI_APPLICATION, max(size, 4096))
     head = head.ljust(512, b"\0")
-    return head + noise(seed, size - len(head))
+    return head + noise(seed, max(size - len(head), 512))
 
 
 def dpkg_manifest(packages: Mapping[str, str]) -> bytes:

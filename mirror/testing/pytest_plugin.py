@@ -55,15 +55,17 @@ class Serve(Protocol):
 
 
 @pytest.fixture(scope="session")
-def signing_key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+def signing_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigningKey]:
     """Return a key for sample upstreams."""
-    return _key(tmp_path_factory.mktemp("signing-key"), "Sample upstream")
+    with _key(tmp_path_factory.mktemp("signing-key"), "Sample upstream") as key:
+        yield key
 
 
 @pytest.fixture(scope="session")
-def other_signing_key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+def other_signing_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigningKey]:
     """Return a key that nobody trusts."""
-    return _key(tmp_path_factory.mktemp("other-signing-key"), "Somebody else")
+    with _key(tmp_path_factory.mktemp("other-signing-key"), "Somebody else") as key:
+        yield key
 
 
 @pytest.fixture

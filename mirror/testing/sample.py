@@ -178,7 +178,8 @@ class SampleUpstream:
     def publish(self, name: str, text: bytes, *, signed: bytes | None = None) -> None:
         """Write `text`, whatever it is, as the `.json`, `.json.gpg` and `.sjson` called `name`.
 
-        `signed` is the text of the `.sjson` where it differs. Without a key there is only `.json`.
+        `signed` is the text of the `.sjson` where it differs; both must end with a newline and have
+        no space at the end of a line. Without a key there is only `.json`.
         """
         base = self.root / STREAM
         _replace(base / f"{name}.json", text)

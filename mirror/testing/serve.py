@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
 
-    from aiohttp.typedefs import Handler, Middleware
+    from aiohttp.typedefs import Handler
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,13 @@ async def serve_directory(
 
     Every answered request is appended to `log`.
     """
-    app = web.Application(middlewares=[_logging([] if log is None else log)])
+    app = web.Application()
+
+    async def note(request: web.Request, response: web.StreamResponse) -> None:
+        if log is not None:
+            log.append(Request(request.method, request.path, response.status, request.headers))
+
+    app.on_response_prepare.append(note)
     app.router.add_get("/{path:.*}", _handler(root))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
@@ -106,17 +112,3 @@ def _find(root: Path, name: str) -> Path | None:
         return path if path.is_relative_to(root) and path.is_file() else None
     except (OSError, ValueError):
         return None
-
-
-def _logging(log: list[Request]) -> Middleware:
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            response = await handler(request)
-        except web.HTTPException as error:
-            log.append(Request(request.method, request.path, error.status, request.headers))
-            raise
-        log.append(Request(request.method, request.path, response.status, request.headers))
-        return response
-
-    return middleware

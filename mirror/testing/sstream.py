@@ -97,5 +97,7 @@ def _program(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if not found:
-        raise FileNotFoundError(f"{name} is missing: pip install python-simplestreams 'setuptools<81'")
+        raise FileNotFoundError(
+            f"{name} is missing: pip install python-simplestreams 'setuptools<81'"
+        )
     return found
