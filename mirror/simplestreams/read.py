@@ -133,8 +133,8 @@ class _Reader:
 
     def _product(self, name: str, raw: object) -> Product:
         _check_name(name, "product")
-        attributes = _object(raw, f"product {name}")
-        raw_versions = _object(attributes.pop("versions", {}), f"'versions' of product {name}")
+        attributes = _object(raw, "product", name)
+        raw_versions = _object(attributes.pop("versions", {}), "'versions' of product", name)
         if len(raw_versions) > self._limits.versions:
             what = f"product {name}: {len(raw_versions)} versions (limit {self._limits.versions})"
             raise MetadataTooLarge(what)
@@ -161,8 +161,8 @@ class _Reader:
 
     def _version(self, name: str, raw: object, inherited: Attributes) -> Version:
         _check_name(name, "version")
-        attributes = _object(raw, f"version {name}")
-        raw_items = _object(attributes.pop("items", {}), f"'items' of version {name}")
+        attributes = _object(raw, "version", name)
+        raw_items = _object(attributes.pop("items", {}), "'items' of version", name)
         self._items_left -= len(raw_items)
         if self._items_left < 0:
             what = f"{self.content_id}: more than {self._limits.items} items"
@@ -172,9 +172,9 @@ class _Reader:
             inherited = {**inherited, **of_items(attributes)}
         if self._aliases:
             for item in raw_items.values():
-                self._aliases.expand(_object(item, f"an item of version {name}"))
+                self._aliases.expand(_object(item, "an item of version", name))
         items = tuple([_item(key, item, inherited) for key, item in raw_items.items()])
-        if len({item.path.rpartition("/")[2] for item in items}) != len(items):
+        if len({item.path[item.path.rfind("/") + 1 :] for item in items}) != len(items):
             raise MetadataInvalid(f"version {name}: two items have the same file name")
         return Version(name, items, attributes)
 
@@ -213,8 +213,8 @@ def _size(path: str, size: object) -> int:
 
 
 def _entry(content_id: str, raw: object) -> IndexEntry:
-    what = f"index entry {content_id[:60]!r}"
     check_content_id(content_id)
+    what = f"index entry {content_id}"
     entry = _object(raw, what)
     form = _text(entry.get("format", PRODUCTS_FORMAT), f"'format' of {what}")
     path = _text(entry.get("path"), f"'path' of {what}")
@@ -249,10 +249,10 @@ def _decode(data: bytes, cap: int, what: str, form: str) -> dict[str, Any]:
     return top
 
 
-def _object(value: object, what: str) -> dict[str, Any]:
+def _object(value: object, what: str, name: str = "") -> dict[str, Any]:
     if isinstance(value, dict):
         return value
-    raise MetadataInvalid(f"{what} is missing, or is not an object")
+    raise MetadataInvalid(f"{what} {name}".rstrip() + " is missing, or is not an object")
 
 
 def _text(value: object, what: str) -> str:
