@@ -444,6 +444,14 @@ class BlobMissing(StoreError):
     remedy = "Run `mirror verify --repair` to fetch it again."
 
 
+class SnapshotInUse(StoreError):
+    """A channel still answers for the snapshot that was to be removed."""
+
+    code = "MIR-504"
+    http_status = 409
+    remedy = "Point the channel at another one first; wait until the grace period has passed."
+
+
 # --- plugins --------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,140 @@
+"""Channels: a file with the id of a snapshot, replaced atomically, and its history beside it.
+
+A switch is written to the history (`.NAME.history`, a line of JSON each) before the pointer is
+replaced; an entry that the pointer never followed, because of a crash between the two, is left out
+when the history is read.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mirror.errors import NameInvalid, NotFound
+from mirror.model import Switch, utcnow
+from mirror.store.durable import append_line, disk_errors, sync_dir, write_atomic
+from mirror.store.locks import file_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from mirror.store.snapshots import Snapshots
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Channels:
+    """The channels of one data directory, which point at snapshots of `snapshots`."""
+
+    def __init__(self, root: Path, snapshots: Snapshots) -> None:
+        self.root = root
+        self._snapshots = snapshots
+
+    def names(self) -> list[str]:
+        """Return the name of every channel, sorted."""
+        with disk_errors(self.root):
+            names = [entry.name for entry in self.root.iterdir() if entry.is_file()]
+        return sorted(name for name in names if _NAME.fullmatch(name))
+
+    def path(self, name: str) -> Path:
+        """Return the channel's pointer file: a switch replaces it. Raises NameInvalid."""
+        if not _NAME.fullmatch(name):
+            raise NameInvalid(f"{name[:80]!r} can't be the name of a channel")
+        return self.root / name
+
+    def current(self, name: str) -> str | None:
+        """Return the id of the channel's snapshot; None when there is no such channel."""
+        path = self.path(name)
+        with disk_errors(path):
+            try:
+                return path.read_text().strip() or None
+            except FileNotFoundError:
+                return None
+
+    def switch(
+        self, name: str, snapshot_id: str, reason: str, *, at: datetime | None = None
+    ) -> Switch:
+        """Point the channel at a snapshot, durably; makes the channel if there is none.
+
+        Raises NotFound when there is no such snapshot, NameInvalid, NoSpace, DataDirNotWritable.
+        """
+        pointer = self.path(name)
+        with self.lock():
+            if not self._snapshots.has(snapshot_id):
+                raise NotFound(f"there is no snapshot {snapshot_id} to point {name} at")
+            switch = Switch(
+                at=at or utcnow(),
+                snapshot=snapshot_id,
+                previous=self.current(name) or "",
+                reason=reason,
+            )
+            append_line(self._history_file(name), msgspec.json.encode(switch))
+            write_atomic(pointer, f"{snapshot_id}\n".encode())
+        return switch
+
+    def remove(self, name: str) -> None:
+        """Remove a channel and its history. Raises NotFound, NameInvalid."""
+        pointer = self.path(name)
+        with self.lock(), disk_errors(pointer):
+            if not pointer.exists():
+                raise NotFound(f"there is no channel {name}")
+            # the history first: a pointer with none is whole, a history alone would be inherited
+            self._history_file(name).unlink(missing_ok=True)
+            pointer.unlink()
+            sync_dir(self.root)
+
+    def history(self, name: str) -> list[Switch]:
+        """Return the switches of the channel that took effect, oldest first."""
+        switches = self._read_history(name)
+        after = [switch.previous for switch in switches[1:]] + [self.current(name)]
+        return [
+            switch for switch, then in zip(switches, after, strict=True) if switch.snapshot == then
+        ]
+
+    def live(self, name: str, grace: timedelta, now: datetime | None = None) -> list[str]:
+        """Return the snapshots whose paths the channel answers for, the current one first.
+
+        The others were superseded less than `grace` ago, newest first, and still exist.
+        """
+        current = self.current(name)
+        if current is None:
+            return []
+        since = (now or utcnow()) - grace
+        live = [current]
+        for switch in reversed(self.history(name)):
+            if switch.at <= since:
+                break
+            if switch.previous and switch.previous not in live:
+                live.append(switch.previous)
+        return [each for each in live if each == current or self._snapshots.has(each)]
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every channel as it is, for a moment: no switch, no removal of a snapshot."""
+        with file_lock(self.root / ".lock"):
+            yield
+
+    def _history_file(self, name: str) -> Path:
+        return self.root / f".{name}.history"
+
+    def _read_history(self, name: str) -> list[Switch]:
+        path = self._history_file(name)
+        with disk_errors(path):
+            try:
+                lines = path.read_bytes().splitlines()
+            except FileNotFoundError:
+                return []
+        return [switch for line in lines if (switch := _decode(line)) is not None]
+
+
+def _decode(line: bytes) -> Switch | None:
+    try:
+        return msgspec.json.decode(line, type=Switch)
+    except msgspec.MsgspecError:
+        # a crash cut the line short: that switch did not happen
+        return None

@@ -1,0 +1,105 @@
+"""The data directory: what is where, whether it is ours.
+
+A directory is ours when it has the file `format`, which is written first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mirror.errors import DataDirNotOurs, DataDirNotWritable, MirrorError, NotInitialised
+from mirror.store.durable import make_dirs, write_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FORMAT = b"maas-image-mirror data:1\n"
+_IGNORED = frozenset({"lost+found"})
+
+
+class DataDir:
+    """The paths of one data directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def blobs(self) -> Path:
+        """`blobs/`, with `sha256/ab/abcdef...` below."""
+        return self.root / "blobs"
+
+    @property
+    def incoming(self) -> Path:
+        """`incoming/`: partial downloads and uploads."""
+        return self.root / "incoming"
+
+    @property
+    def snapshots(self) -> Path:
+        """`snapshots/`: one signed file each."""
+        return self.root / "snapshots"
+
+    @property
+    def channels(self) -> Path:
+        """`channels/`: one pointer file each, history beside it."""
+        return self.root / "channels"
+
+    @property
+    def gnupg(self) -> Path:
+        """`gnupg/`: the mirror's own key."""
+        return self.root / "gnupg"
+
+    @property
+    def catalog(self) -> Path:
+        """`catalog.sqlite`."""
+        return self.root / "catalog.sqlite"
+
+    @property
+    def format(self) -> Path:
+        """`format`: the mark that the directory is a mirror's, and of which layout."""
+        return self.root / "format"
+
+    def create(self) -> None:
+        """Make the directory, or complete one that is ours already.
+
+        Raises DataDirNotOurs when it holds files of someone else, DataDirNotWritable, NoSpace.
+        """
+        try:
+            make_dirs(self.root)
+            strangers = {entry.name for entry in self.root.iterdir()} - _IGNORED
+            if self.format.exists() or any(not _is_temp(name) for name in strangers):
+                self.check()
+            else:
+                write_atomic(self.format, _FORMAT)
+            for folder in (self.blobs / "sha256", self.incoming, self.snapshots, self.channels):
+                make_dirs(folder)
+        except OSError as error:
+            raise DataDirNotWritable(f"{error.filename or self.root}: {error.strerror}") from error
+
+    def check(self) -> None:
+        """Raise NotInitialised or DataDirNotOurs unless the directory is ours. Writes nothing."""
+        try:
+            mark = self.format.read_bytes()
+        except FileNotFoundError:
+            raise self._no_mark() from None
+        except OSError as error:
+            raise DataDirNotWritable(f"{self.format}: {error.strerror}") from error
+        if mark != _FORMAT:
+            raise DataDirNotOurs(
+                f"{self.format} says {mark[:60]!r}, which this version does not know",
+                remedy="Use the version of maas-image-mirror that made this directory.",
+            )
+
+    def _no_mark(self) -> MirrorError:
+        try:
+            names = sorted(entry.name for entry in self.root.iterdir())
+        except OSError as error:
+            return NotInitialised(f"{self.root}: {error.strerror}")
+        strangers = [name for name in names if name not in _IGNORED and not _is_temp(name)]
+        if not strangers:
+            return NotInitialised(f"{self.root} is empty")
+        return DataDirNotOurs(f"{self.root} holds other files: {', '.join(strangers[:5])}")
+
+
+def _is_temp(name: str) -> bool:
+    # of a creation that was cut short
+    return name.startswith(".format.")
