@@ -1,0 +1,299 @@
+"""Files from a boot source into the store: side by side and in pieces, resumed, verified."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import stamina
+
+from mirror.errors import (
+    DigestMismatch,
+    FetchError,
+    IntegrityError,
+    MirrorError,
+    SizeMismatch,
+    Unreachable,
+)
+from mirror.sync.events import Discarded, FileDone, FileFailed, Received, Retrying
+from mirror.sync.http import show_url
+from mirror.sync.partial import Partial
+from mirror.sync.retry import backoff, worth_retrying
+from mirror.sync.transfer import FetchFailure, FetchOptions, NotResumed, Transfer, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from mirror.store.blobs import WritableBlobs
+    from mirror.store.incoming import Incoming
+    from mirror.sync.events import Emit
+    from mirror.sync.http import Http
+    from mirror.sync.pieces import Piece
+
+__all__ = ["FetchFailure", "FetchOptions", "Wanted", "fetch_files"]
+
+_HASHING_THREADS = 4
+_STORING_THREADS = 4
+
+
+class Destination(Protocol):
+    """Where files go: a `Store`, or the two parts of it that are needed here."""
+
+    @property
+    def incoming(self) -> Incoming:
+        """Where they are while they come."""
+        ...
+
+    @property
+    def blobs(self) -> WritableBlobs:
+        """Where they are once they are whole and right."""
+        ...
+
+
+async def fetch_files(
+    wanted: Sequence[Wanted],
+    http: Http,
+    store: Destination,
+    *,
+    options: FetchOptions | None = None,
+    emit: Emit,
+) -> list[FetchFailure]:
+    """Fetch every file of `wanted` that can be had into `store.blobs`; return those that can't.
+
+    A file named several times is fetched once, from the first address that has it. What an earlier
+    run left in `store.incoming` is resumed. Raises only what stops everything: `NoSpace` and other
+    `StoreError`s.
+    """
+    fetch = _Fetch(_by_digest(wanted), http, store, options or FetchOptions(), emit)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(fetch.options.connections):
+                group.create_task(fetch.work(group))
+    except BaseExceptionGroup as errors:
+        raise _gravest(errors) from None
+    finally:
+        await asyncio.to_thread(fetch.close)
+    return fetch.failures
+
+
+def _by_digest(wanted: Iterable[Wanted]) -> deque[list[Wanted]]:
+    """Group by digest, the largest first: a large file begun last is waited for alone."""
+    groups: dict[str, list[Wanted]] = {}
+    for file in wanted:
+        groups.setdefault(file.sha256, []).append(file)
+    return deque(sorted(groups.values(), key=lambda files: -files[0].size))
+
+
+def _gravest(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return one error of a group: one that is not about a single file, if there is one."""
+    flat = [
+        _gravest(error) if isinstance(error, BaseExceptionGroup) else error
+        for error in errors.exceptions
+    ]
+    return min(flat, key=lambda error: isinstance(error, FetchError | IntegrityError))
+
+
+class _Fetch:
+    """The state of one `fetch_files`."""
+
+    def __init__(
+        self,
+        queue: deque[list[Wanted]],
+        http: Http,
+        store: Destination,
+        options: FetchOptions,
+        emit: Emit,
+    ) -> None:
+        self.options = options
+        self.failures: list[FetchFailure] = []
+        self._queue = queue
+        self._http = http
+        self._store = store
+        self._emit = emit
+        self._busy = 0
+        """How many connections have a file of their own."""
+        self._active: dict[Transfer, asyncio.TaskGroup] = {}
+        """The transfers that others may help with, each with the group that its tasks are in."""
+        self._moved = asyncio.Event()
+        """Set when there may be something to do for a connection that has none."""
+        self._unreachable = 0
+        self._hashing = ThreadPoolExecutor(_HASHING_THREADS, "hash")
+        self._storing = ThreadPoolExecutor(_STORING_THREADS, "store")
+
+    def close(self) -> None:
+        """Wait for the threads. Blocks."""
+        self._hashing.shutdown()
+        self._storing.shutdown()
+
+    async def work(self, group: asyncio.TaskGroup) -> None:
+        """Be one connection: take files while there are any, then help with those under way."""
+        while self._queue or self._busy:
+            if self._queue:
+                self._busy += 1
+                await self._fetch(self._queue.popleft(), group)
+                self._busy -= 1
+                self._moved.set()
+            elif not await self._help():
+                self._moved.clear()
+                await self._moved.wait()
+
+    async def _fetch(self, files: list[Wanted], group: asyncio.TaskGroup) -> None:
+        """Fetch one content from the first of its addresses that has it."""
+        failure: MirrorError | None = None
+        for file in files:
+            partial = Partial(self._store.incoming.partial(file.sha256))
+            try:
+                await self._one(file, partial)
+            except (FetchError, IntegrityError) as error:
+                failure = error
+                self._hashing.submit(partial.abandon)
+            except BaseException:
+                self._hashing.submit(partial.close)
+                raise
+            else:
+                self._hashing.submit(partial.close)
+                self._unreachable = 0
+                group.create_task(self._adopt(file, partial))
+                return
+        if failure:
+            self._fail(files, failure)
+
+    async def _adopt(self, file: Wanted, partial: Partial) -> None:
+        await _run(self._storing, self._store.blobs.adopt, partial.path, file.sha256)
+        await _run(self._storing, partial.forget)
+        self._emit(FileDone(path=file.path, size=file.size))
+
+    def _fail(self, files: list[Wanted], error: MirrorError) -> None:
+        for file in files:
+            self.failures.append(FetchFailure(file, error))
+            self._emit(FileFailed(path=file.path, code=error.code, message=error.what))
+        self._unreachable = self._unreachable + 1 if isinstance(error, Unreachable) else 0
+        if self._unreachable == self.options.connections:
+            # The source is gone: don't wait for each of its files in turn.
+            while self._queue:
+                self._fail(self._queue.popleft(), error)
+
+    async def _one(self, file: Wanted, partial: Partial) -> None:
+        """Receive one file whole and right; start over once if it is wrong."""
+        await _run(self._hashing, partial.open, file.size)
+        if partial.size:
+            self._emit(Received(path=file.path, bytes=partial.size))
+        wrong = unresumed = 0
+        while True:
+            transfer = Transfer(file, partial, self.options, self._emit)
+            try:
+                return await self._receive(transfer, partial, divide=not unresumed)
+            except NotResumed:
+                unresumed += 1
+                if unresumed == self.options.attempts:
+                    raise
+                await self._discard(transfer, partial)
+            except (DigestMismatch, SizeMismatch):
+                wrong += 1
+                await self._discard(transfer, partial)
+                if wrong == 2:
+                    raise
+
+    async def _discard(self, transfer: Transfer, partial: Partial) -> None:
+        await _run(self._hashing, partial.restart)
+        if transfer.reported:
+            self._emit(Discarded(path=transfer.wanted.path, bytes=transfer.reported))
+
+    async def _receive(self, transfer: Transfer, partial: Partial, *, divide: bool) -> None:
+        """Fill and write all pieces of a file, then check its digest."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                if divide:
+                    self._active[transfer] = group
+                group.create_task(self._write(transfer, partial))
+                await self._fill(transfer, transfer.pieces.first)
+                while not transfer.pieces.claimed:
+                    if piece := transfer.pieces.claim(self.options.piece, self._room()):
+                        await self._fill(transfer, piece)
+                    else:
+                        self._moved.clear()
+                        await self._moved.wait()
+        except BaseExceptionGroup as errors:
+            raise _gravest(errors) from None
+        finally:
+            self._active.pop(transfer, None)
+        if partial.hexdigest() != transfer.wanted.sha256:
+            raise DigestMismatch(
+                f"{show_url(transfer.wanted.url)}: the sha256 is {partial.hexdigest()}, "
+                f"{transfer.wanted.sha256} is signed"
+            )
+
+    async def _write(self, transfer: Transfer, partial: Partial) -> None:
+        async def append(chunks: list[bytes], count: int) -> None:
+            await _run(self._hashing, partial.append, chunks, count)
+            self._moved.set()
+
+        with self._leaving(transfer):
+            await transfer.write(append)
+
+    async def _help(self) -> bool:
+        """Fill a piece of the file that has most to come. Return False if there is none."""
+        for transfer in sorted(self._active, key=lambda transfer: -transfer.pieces.left):
+            if piece := transfer.pieces.claim(self.options.piece, self._room()):
+                # In the file's own group: it ends, and fails, together with the file.
+                task = self._active[transfer].create_task(self._fill(transfer, piece))
+                await asyncio.wait([task])
+                return True
+        return False
+
+    def _room(self) -> int:
+        return self.options.window - sum(transfer.pieces.ahead for transfer in self._active)
+
+    async def _fill(self, transfer: Transfer, piece: Piece) -> None:
+        """Fill a piece, with as many requests as bring it forward and a few that don't."""
+        options = self.options
+        progress = options.low_speed * options.low_speed_time
+        with self._leaving(transfer):
+            while not piece.whole:
+                before = piece.at
+                try:
+                    await self._attempts(transfer, piece)
+                except FetchError as error:
+                    if piece.at - before < progress or not worth_retrying(error):
+                        raise
+
+    async def _attempts(self, transfer: Transfer, piece: Piece) -> None:
+        options = self.options
+        async for attempt in stamina.retry_context(
+            on=backoff,
+            attempts=options.attempts,
+            timeout=None,
+            wait_initial=options.wait_initial,
+            wait_max=options.wait_max,
+            wait_jitter=options.wait_initial,
+        ):
+            with attempt:
+                try:
+                    await transfer.stream(self._http, piece)
+                except FetchError as error:
+                    if worth_retrying(error) and attempt.num < options.attempts:
+                        self._retrying(transfer, attempt, error)
+                    raise
+
+    def _retrying(self, transfer: Transfer, attempt: stamina.Attempt, error: FetchError) -> None:
+        asked = backoff(error)
+        wait = attempt.next_wait if asked is True else float(asked)
+        self._emit(
+            Retrying(path=transfer.wanted.path, attempt=attempt.num, wait=wait, reason=error.what)
+        )
+
+    @contextmanager
+    def _leaving(self, transfer: Transfer) -> Iterator[None]:
+        """Let nobody join a transfer that is failing: its group takes no more tasks."""
+        try:
+            yield
+        except BaseException:
+            self._active.pop(transfer, None)
+            raise
+
+
+async def _run(pool: ThreadPoolExecutor, call: Callable[..., None], *args: object) -> None:
+    await asyncio.get_running_loop().run_in_executor(pool, call, *args)
