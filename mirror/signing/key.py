@@ -60,7 +60,7 @@ class SigningKey:
         """
         if algorithm not in _ALGORITHMS or not name.isprintable() or not name.strip():
             raise UsageProblem(f"can't make a key of type {algorithm!r} with the name {name!r}")
-        if (home / _ARMORED).exists():
+        if cls.exists(home):
             raise AlreadyExists(f"{home} holds a key already")
         _empty_home(home)
         agent = Agent(home)
@@ -70,10 +70,15 @@ class SigningKey:
             agent.close()
         return cls.open(home)
 
+    @staticmethod
+    def exists(home: Path) -> bool:
+        """Say whether this directory has a key."""
+        return (home / _ARMORED).is_file()
+
     @classmethod
     def open(cls, home: Path) -> SigningKey:
         """Return the key of this directory. Raises SigningFailed when there is none."""
-        if not (home / _ARMORED).is_file():
+        if not cls.exists(home):
             raise SigningFailed(f"there is no key in {home}")
         return cls(home)
 

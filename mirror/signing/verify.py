@@ -99,6 +99,10 @@ class Verifier:
             if self._remove is not None:
                 self._remove()
 
+    def check(self) -> None:
+        """Raise KeyringInvalid or KeyNotTrusted now, not at the first verification."""
+        self._opened()
+
     def clearsigned(self, data: bytes) -> Verified:
         """Return the text of a clearsigned file, exactly as it was signed.
 

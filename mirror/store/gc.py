@@ -6,7 +6,7 @@ fetched before it was stopped stays for the next one, for the grace period.
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ import msgspec
 from mirror.errors import SnapshotInvalid
 from mirror.store.durable import TEMP_SUFFIX, disk_errors
 from mirror.store.incoming import remove
-from mirror.store.locks import content_lock
 from mirror.store.reach import references
 
 if TYPE_CHECKING:
@@ -49,19 +48,18 @@ def collect(
 ) -> GcReport:
     """Drop blobs that no snapshot reaches and `keep` does not name, and unfinished files.
 
-    Both only when last written more than `grace` ago. Raises Busy while a sync runs, and
+    Both only when last written more than `grace` ago. The caller holds the content lock. Raises
     SnapshotInvalid, before anything is dropped, when a snapshot does not say what it reaches.
     """
     limit = ((now or datetime.now(UTC)) - grace).timestamp()
-    with nullcontext() if dry_run else content_lock(store.dir.root):
-        reached = _mark(store) | set(keep)
-        strays = [file for file in _strays(store) if _is_older(file, limit)]
-        doomed, young = _unreached(store, reached, limit)
-        if not dry_run:
-            for sha256, _ in doomed:
-                store.blobs.delete(sha256)
-            for stray in strays:
-                remove(stray)
+    reached = _mark(store) | set(keep)
+    strays = [file for file in _strays(store) if _is_older(file, limit)]
+    doomed, young = _unreached(store, reached, limit)
+    if not dry_run:
+        for sha256, _ in doomed:
+            store.blobs.delete(sha256)
+        for stray in strays:
+            remove(stray)
     return GcReport(
         blobs=len(doomed),
         bytes=sum(size for _, size in doomed),

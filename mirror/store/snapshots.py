@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import zstandard
 
-from mirror.errors import IntegrityError, NameInvalid, NotFound, SigningFailed, SnapshotInvalid
+from mirror.errors import IntegrityError, NameInvalid, NotFound, SnapshotInvalid
 from mirror.model import Snapshot
 from mirror.store.durable import disk_errors, write_atomic
 
@@ -34,9 +34,9 @@ _MOST = 1 << 30
 
 
 class Snapshots:
-    """The snapshots of one data directory. Reading needs `verifier` only, saving needs `key`."""
+    """The snapshots of one data directory. `key` signs them, `verifier` has its public key."""
 
-    def __init__(self, root: Path, verifier: Verifier, key: SigningKey | None = None) -> None:
+    def __init__(self, root: Path, verifier: Verifier, key: SigningKey) -> None:
         self.root = root
         self._verifier = verifier
         self._key = key
@@ -56,8 +56,6 @@ class Snapshots:
 
         Raises SigningFailed, NoSpace, DataDirNotWritable, StoreError.
         """
-        if self._key is None:
-            raise SigningFailed("a snapshot can't be saved without the mirror's own key")
         data = zstandard.compress(msgspec.json.encode(snapshot), 3)
         digest = hashlib.sha256(data).hexdigest()
         snapshot_id = f"{snapshot.created:%Y%m%dT%H%M%SZ}-{digest[:8]}"

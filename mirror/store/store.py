@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from mirror.errors import SnapshotInUse
 from mirror.signing.key import SigningKey
@@ -16,16 +16,21 @@ from mirror.store.snapshots import Snapshots
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
+    from types import TracebackType
 
 
 class Store:
-    """Blobs, snapshots and channels of one data directory.
+    """Blobs, snapshots and channels of one data directory, and the mirror's own key.
 
-    With `key`, snapshots can be saved; reading needs the public key only.
+    Cheap to open; gpg runs when a snapshot is first saved or loaded. `close` it, or use it in
+    `with`: that removes the temporary files of gpg, as does the end of the process.
     """
 
-    def __init__(self, data_dir: DataDir, verifier: Verifier, key: SigningKey | None) -> None:
+    def __init__(self, data_dir: DataDir, key: SigningKey) -> None:
+        verifier = Verifier(key.public_binary(), name="the mirror's own key")
         self.dir = data_dir
+        self.key = key
+        self._verifier = verifier
         self.blobs = LocalBlobs(data_dir.blobs)
         self.incoming = Incoming(data_dir.incoming)
         self.snapshots = Snapshots(data_dir.snapshots, verifier, key)
@@ -33,14 +38,29 @@ class Store:
 
     @classmethod
     def open(cls, data_dir: Path, *, key: SigningKey | None = None) -> Store:
-        """Open a data directory that `mirror init` made.
+        """Open a data directory that `mirror init` made, with its own key unless one is given.
 
-        Raises NotInitialised, DataDirNotOurs, SigningFailed when it has no key.
+        Raises NotInitialised, DataDirNotOurs, and SigningFailed when it has no key.
         """
         layout = DataDir(data_dir)
         layout.check()
-        public = (key or SigningKey.open(layout.gnupg)).public_binary()
-        return cls(layout, Verifier(public, name="the mirror's own key"), key)
+        return cls(layout, key or SigningKey.open(layout.gnupg))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary files of gpg and end its agent. The store may be used again."""
+        self._verifier.close()
+        self.key.close()
 
     def remove_snapshot(
         self, snapshot_id: str, *, grace: timedelta, now: datetime | None = None
