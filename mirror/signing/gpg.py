@@ -6,15 +6,16 @@ import logging
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gnupg
 
-from mirror.errors import GpgMissing
+from mirror.errors import GpgMissing, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 TIMEOUT = 120
 """Seconds that one run of gpg may take; a 64 MiB products file takes about two."""
@@ -59,12 +60,41 @@ def temporary_home() -> Path:
     """Return a new private directory (0700) whose path has room for an agent's socket."""
     folder = tempfile.gettempdir()
     short = folder if len(os.fsencode(folder)) < _SOCKET_ROOM else "/tmp"  # noqa: S108
-    return Path(tempfile.mkdtemp(prefix="mirror-gpg-", dir=short))
+    with _temporary_errors(short):
+        return Path(tempfile.mkdtemp(prefix="mirror-gpg-", dir=short))
+
+
+@contextmanager
+def temporary_file(gpg: gnupg.GPG, data: bytes) -> Iterator[Path]:
+    """Give a file with these bytes in the home of gpg, for as long as the context lasts."""
+    with ExitStack() as stack:
+        with _temporary_errors(gpg.gnupghome):
+            file = stack.enter_context(tempfile.NamedTemporaryFile(dir=gpg.gnupghome))
+            file.write(data)
+            file.flush()
+        yield Path(file.name)
 
 
 def remove_home(home: Path) -> None:
     """Remove a temporary home, whatever state it is in."""
     shutil.rmtree(home, ignore_errors=True)
+
+
+def why(result: gnupg.StatusHandler) -> str:
+    """Return gpg's last message, to be put behind an error; '' when it said nothing."""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("gpg:")]
+    return f": {lines[-1][4:].strip()}" if lines else ""
+
+
+@contextmanager
+def _temporary_errors(folder: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"temporary directory {folder}: {error.strerror}",
+            remedy="Make room there, or name another directory in TMPDIR.",
+        ) from error
 
 
 def status_lines(stderr: str) -> list[list[str]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mirror.errors import AlreadyExists, SigningFailed, UsageProblem
 from mirror.signing.agent import Agent
-from mirror.signing.gpg import open_gpg
+from mirror.signing.gpg import open_gpg, why
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +142,7 @@ class SigningKey:
             except OSError as error:
                 raise SigningFailed(f"gpg stopped while signing: {error}") from error
         if result.returncode != 0 or not result:
-            raise SigningFailed(f"gpg could not sign with the key in {self.home}{_why(result)}")
+            raise SigningFailed(f"gpg could not sign with the key in {self.home}{why(result)}")
         return bytes(result.data)
 
     def _opened(self) -> gnupg.GPG:
@@ -150,7 +150,11 @@ class SigningKey:
             if self._gpg is None:
                 agent = Agent(self.home)
                 self._stop = weakref.finalize(self, agent.close)
-                self._gpg = open_gpg(agent.home)
+                try:
+                    self._gpg = open_gpg(agent.home)
+                except BaseException:
+                    self._stop()
+                    raise
             return self._gpg
 
 
@@ -168,7 +172,7 @@ def _generate(gpg: gnupg.GPG, work: Path, home: Path, name: str, algorithm: str)
     request = _ALGORITHMS[algorithm] + f"Key-Usage: sign\nName-Real: {name}\nExpire-Date: 0\n"
     made = gpg.gen_key(request + "%no-protection\n%commit\n")
     if made.returncode != 0 or not made.fingerprint:
-        raise SigningFailed(f"gpg could not make a key{_why(made)}")
+        raise SigningFailed(f"gpg could not make a key{why(made)}")
     try:
         for file in (home / "private-keys-v1.d").iterdir():
             _sync(file)
@@ -193,11 +197,6 @@ def _sync(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _why(result: gnupg.StatusHandler) -> str:
-    lines = [line for line in result.stderr.splitlines() if line.startswith("gpg:")]
-    return f": {lines[-1][4:].strip()}" if lines else ""
 
 
 def _read(file: Path) -> bytes:

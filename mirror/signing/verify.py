@@ -15,7 +15,6 @@ the signed one. So these rules hold, all of them:
 from __future__ import annotations
 
 import re
-import tempfile
 import threading
 import weakref
 from collections import Counter
@@ -38,7 +37,9 @@ from mirror.signing.gpg import (
     open_gpg,
     remove_home,
     status_lines,
+    temporary_file,
     temporary_home,
+    why,
 )
 
 if TYPE_CHECKING:
@@ -118,10 +119,8 @@ class Verifier:
         Raises Unsigned, SignatureInvalid, KeyNotTrusted, KeyExpired.
         """
         _require_one_signature(signature, self.name)
-        with tempfile.NamedTemporaryFile(dir=self._opened().gnupghome) as file:
-            file.write(signature)
-            file.flush()
-            result = self._run(lambda gpg: gpg.verify_data(file.name, data))
+        with temporary_file(self._opened(), signature) as file:
+            result = self._run(lambda gpg: gpg.verify_data(str(file), data))
         return Verified(data, self._judge(result))
 
     def _run(self, command: Callable[[gnupg.GPG], gnupg.Verify]) -> gnupg.Verify:
@@ -137,16 +136,22 @@ class Verifier:
             if self._gpg is None:
                 home = temporary_home()
                 self._remove = weakref.finalize(self, remove_home, home)
-                gpg = open_gpg(home)
-                self._import_keyring(gpg)
+                try:
+                    gpg = open_gpg(home)
+                    self._import_keyring(gpg)
+                except BaseException:
+                    self._remove()
+                    raise
                 self._gpg = gpg
             return self._gpg
 
     def _import_keyring(self, gpg: gnupg.GPG) -> None:
-        gpg.import_keys(self._keyring)
+        imported = gpg.import_keys(self._keyring)
         keys = gpg.list_keys()
         if not keys:
-            raise KeyringInvalid(f"{self.name}: the keyring holds no usable OpenPGP public key")
+            raise KeyringInvalid(
+                f"{self.name}: the keyring holds no usable OpenPGP public key{why(imported)}"
+            )
         known = {key["fingerprint"] for key in keys}
         known |= {subkey[2] for key in keys for subkey in key["subkeys"]}
         if self._allowed and not self._allowed & known:
