@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,7 @@ def same_stream(planned: Iterable[Planned], snapshot: Snapshot) -> bool:
     ours = {f"{each.path}.json": each.json for each in documents}
     theirs = {path: ref for path, ref in snapshot.files.items() if _is_plain_metadata(path)}
     return ours.keys() == theirs.keys() and all(
-        len(data) == theirs[path].size and FileRef.of(data).sha256 == theirs[path].sha256
-        for path, data in ours.items()
+        hashlib.sha256(data).hexdigest() == theirs[path].sha256 for path, data in ours.items()
     )
 
 

@@ -1,0 +1,42 @@
+"""What every command starts from: the global options, and the mirror they name."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mirror.service import Mirror
+    from mirror.settings import Settings
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@dataclass(frozen=True)
+class Globals:
+    """The options given before the command."""
+
+    data_dir: Path | None
+    config: Path | None
+
+    def settings(self) -> Settings:
+        """Read the settings that the options name."""
+        from mirror.settings import load_settings
+
+        return load_settings(data_dir=self.data_dir, config=self.config)
+
+
+@contextmanager
+def opened(ctx: typer.Context) -> Iterator[Mirror]:
+    """Open the mirror for one command."""
+    from mirror.service import Mirror
+
+    options: Globals = ctx.obj
+    with Mirror.open(options.settings()) as mirror:
+        yield mirror

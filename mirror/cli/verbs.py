@@ -1,0 +1,207 @@
+"""The verbs that have no noun: init, sync, serve, verify, gc."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mirror.cli.context import AsJson, Globals, opened
+from mirror.cli.output import human_size, print_json, print_line, print_note, print_table
+
+if TYPE_CHECKING:
+    from mirror.server.options import ServerOptions
+    from mirror.settings import Settings
+    from mirror.sync.result import Problem, SyncResult
+
+
+def init(
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Option(help="The key's user id.", show_default="the host's name")
+    ] = "",
+) -> None:
+    """Make the data directory and the key that signs what we publish."""
+    from mirror.service import Mirror
+
+    options: Globals = ctx.obj
+    settings = options.settings()
+    user_id = name or f"MAAS image mirror on {socket.gethostname()}"
+    with Mirror.create(settings, name=user_id) as mirror:
+        print_line(f"{settings.data_dir} is ready; its key is {mirror.key.fingerprint}")
+    print_note("next: mirror source add NAME URL --keyring FILE")
+
+
+def sync(
+    ctx: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")
+    ] = False,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Only this boot source; the others stay.")
+    ] = None,
+    channel: Annotated[str, typer.Option(help="Publish to this channel [sync.channel].")] = "",
+    accept_rollback: Annotated[
+        bool, typer.Option("--accept-rollback", help="Believe an older stream, this once.")
+    ] = False,
+    wait: Annotated[bool, typer.Option(help="Wait for a sync that runs already, or fail.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the channel up to date with the boot sources.
+
+    Exit status: 0 done; 3 something was left out, the rest is published; 4 nothing could be
+    believed.
+    """
+    from mirror.cli.progress import show_progress
+    from mirror.sync.run import SyncOptions
+
+    with opened(ctx) as mirror, show_progress() as emit:
+        options = SyncOptions(
+            channel=channel or mirror.settings.sync.channel,
+            dry_run=dry_run,
+            accept_rollback=accept_rollback,
+            only=tuple(source or ()),
+            wait=wait,
+        )
+        result = asyncio.run(mirror.sync(options, emit))
+    if as_json:
+        print_json(result)
+    else:
+        _print_result(result)
+    raise typer.Exit(result.exit_status)
+
+
+def _print_result(result: SyncResult) -> None:
+    if result.status == "planned":
+        print_table(
+            ("SIZE", "SOURCE", "PATH"),
+            [(human_size(each.size), each.source, each.path) for each in result.to_fetch],
+        )
+        print_line(
+            f"would fetch {len(result.to_fetch)} files, {human_size(result.bytes_to_fetch)}; "
+            f"{result.files_here} files, {human_size(result.bytes_here)} are here already"
+        )
+    for version in result.added:
+        print_line(f"+ {version}")
+    for version in result.dropped:
+        print_line(f"- {version}")
+    for product, notes in sorted(result.notes.items()):
+        for note in notes:
+            print_line(f"note: {product}: {note}")
+    _print_problems("left out", result.left_out)
+    _print_problems("source", result.sources)
+    if result.status == "unchanged":
+        print_line(f"nothing new; {result.channel} stays at {result.snapshot}")
+    elif result.status == "published":
+        print_line(f"{result.channel} is at {result.snapshot}")
+
+
+def _print_problems(label: str, problems: tuple[Problem, ...]) -> None:
+    for each in problems:
+        print_line(f"{label}: {each.about}: {each.what} [{each.code}]\n  {each.remedy}")
+
+
+def serve(
+    ctx: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on [server.host].")] = "",
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0: any [server.port].", min=0, max=65535)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes [server.workers].", min=1, max=64)
+    ] = None,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log each request.")] = False,
+) -> None:
+    """Serve the channels until SIGTERM or Ctrl-C, then let transfers end."""
+    from mirror.server.supervisor import run_server
+
+    options: Globals = ctx.obj
+    chosen = server_options(options.settings(), host, port, workers, access_log=access_log)
+    raise typer.Exit(run_server(chosen, on_ready=_say_ready))
+
+
+def _say_ready(url: str) -> None:
+    print_line(f"serving {url}/images/<channel>/")
+
+
+def server_options(
+    settings: Settings,
+    host: str = "",
+    port: int | None = None,
+    workers: int | None = None,
+    *,
+    access_log: bool = False,
+) -> ServerOptions:
+    """Put the server's options together: what the command line leaves out comes from settings."""
+    from mirror.server.options import ServerOptions
+
+    server = settings.server
+    return ServerOptions(
+        data_dir=str(settings.data_dir),
+        host=host or server.host,
+        port=server.port if port is None else port,
+        workers=workers or server.workers,
+        drain=server.drain,
+        grace=settings.store.grace,
+        min_free=int(settings.store.min_free),
+        access_log=access_log,
+    )
+
+
+def verify(
+    ctx: typer.Context,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Fetch what is damaged from its source again.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read every blob that a snapshot names, and compare it with its digest.
+
+    Exit status: 0 all is well (again); 4 something is damaged.
+    """
+    from mirror.cli.progress import show_progress
+
+    with opened(ctx) as mirror, show_progress() as emit:
+        report = asyncio.run(mirror.verify(repair=repair, emit=emit))
+    if as_json:
+        print_json(report)
+    else:
+        print_line(f"read {report.blobs} blobs, {human_size(report.bytes)}")
+        for damage in report.damaged:
+            mended = "repaired" if damage.sha256 in report.repaired else damage.problem
+            print_line(f"{mended}: {damage.path} (blob {damage.sha256})")
+        if report.damaged and not repair:
+            print_note("run `mirror verify --repair` to fetch them again")
+        elif report.beyond:
+            print_note(
+                "what is still damaged could not be had from its source; if it is our own "
+                "metadata, point the channel at another snapshot and sync again"
+            )
+    raise typer.Exit(report.exit_status)
+
+
+def gc(
+    ctx: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")
+    ] = False,
+    grace: Annotated[
+        float | None, typer.Option(help="Hours that unneeded files stay [store.grace].", min=0)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete blobs that no snapshot names, and what interrupted work left behind."""
+    with opened(ctx) as mirror:
+        chosen = None if grace is None else timedelta(hours=grace)
+        report = mirror.gc(grace=chosen, dry_run=dry_run)
+    if as_json:
+        print_json(report)
+        return
+    verb = "would delete" if dry_run else "deleted"
+    print_line(
+        f"{verb} {report.blobs} blobs ({human_size(report.bytes)}) and {report.strays} "
+        f"unfinished files; {report.kept} blobs are in use, {report.young} wait for their grace"
+    )
