@@ -82,7 +82,7 @@ def test_bootloaders_hold_what_machines_ask_for_and_the_efi_ones_are_signed(debi
 def test_the_squashfs_of_the_kit_is_read_by_unsquashfs(tmp_path):
     image = tmp_path / "squashfs"
     image.write_bytes(artefacts.squashfs("seed", 300_000, release="noble"))
-    assert b'VERSION_CODENAME="noble"' in unsquashed(image, "usr/lib/os-release")
+    assert b'VERSION_CODENAME="noble"' in unsquashed(image, "etc/os-release")
     assert unsquashed(image, "usr/lib/filler") == artefacts.noise("seed", 300_000)
 
 
