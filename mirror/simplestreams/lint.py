@@ -115,7 +115,7 @@ def _for_readers(
     readers = [name for name, index in indexes.items() if path in _targets(index)]
     if indexes and not readers:
         what = "no index names it"
-        return [*findings, MaasFinding("all", "ignores", "not-listed", path, what)]
+        return [MaasFinding("all", "ignores", "not-listed", path, what)]
     if readers and all(map(_is_for_old_maas, readers)):
         return [finding for finding in findings if finding.maas != ">=3.7"]
     return findings

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from mirror.simplestreams.lint_findings import Effect, Maas, MaasFinding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _BOOTLOADER = "bootloader"
 _MULTI = "multi-file"
 _SINGLE = "single-file"
+_KINDS = (_SINGLE, _MULTI, _BOOTLOADER)
+"""In the order of MAAS's preference, which tries them the other way round."""
 
 DATATYPES = ("image-ids", "image-downloads")
 _COMMON = ("arch", "label", "os")
@@ -65,73 +67,97 @@ Report = list[MaasFinding]
 
 def lint_products(where: str, data: dict[str, Any]) -> Report:
     """Return what each MAAS makes of the products file `data`, which is named `where`."""
-    linter = _Linter()
-    linter.file(where, data)
-    return linter.findings
+    findings = _lint_header(where, data)
+    products = data.get("products")
+    if not isinstance(products, dict) or not products:
+        findings.append(
+            MaasFinding(">=3.7", "fails", "products-empty", where, "there are no products")
+        )
+        return findings
+    shapes = {name: _shapes(product) for name, product in products.items()}
+    common = [kind for kind in _KINDS if all(kind in kinds for kinds in shapes.values())]
+    if common:
+        return findings + _lint_as(where, products, common)
+    findings += _lint_mixture(where, shapes)
+    for name, product in products.items():
+        findings += _lint_as(where, {name: product}, shapes[name] or [""])
+    return findings
+
+
+def _lint_header(where: str, data: dict[str, Any]) -> Report:
+    findings: Report = []
+    if data.get("format") != "products:1.0":
+        what = "format is not products:1.0"
+        findings.append(MaasFinding("<=3.6", "fails", "file-format", where, what))
+    if not isinstance(data.get("content_id"), str):
+        what = "there is no content_id"
+        findings.append(MaasFinding("all", "fails", "file-content-id", where, what))
+    if data.get("datatype") not in DATATYPES:
+        what = f"datatype is none of {', '.join(DATATYPES)}"
+        findings.append(MaasFinding(">=3.7", "fails", "file-datatype", where, what))
+    if not is_time(data.get("updated")):
+        what = "updated can't be read"
+        findings.append(MaasFinding(">=3.7", "fails", "file-updated", where, what))
+    return findings
+
+
+def _lint_as(where: str, products: dict[str, Any], kinds: Iterable[str]) -> Report:
+    """Lint the products as each of `kinds`, and return what is said of the one that fits best.
+
+    MAAS tries each, and takes the last that fits without an error.
+    """
+    attempts = []
+    for kind in kinds:
+        linter = _Linter(kind)
+        for name, product in products.items():
+            linter.product(f"{where} {name}", name, product)
+        attempts.append(linter.findings)
+    return min(attempts, key=lambda findings: sum(f.effect == "fails" for f in findings))
+
+
+def _lint_mixture(where: str, shapes: dict[str, list[str]]) -> Report:
+    examples = {kind: name for name, kinds in shapes.items() for kind in kinds}
+    if len(examples) < 2:
+        return []
+    what = ", ".join(f"{kind} ({name})" for kind, name in examples.items())
+    what = f"products of several kinds: {what}"
+    return [MaasFinding(">=3.7", "fails", "mixed-kinds", where, what)]
 
 
 class _Linter:
-    """Collects the findings of one products file."""
+    """Collects the findings on products, read as one kind ('' if they are of none)."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
         self.findings: Report = []
 
     def _say(self, maas: Maas, effect: Effect, code: str, where: str, message: str) -> None:
         self.findings.append(MaasFinding(maas, effect, code, where, message))
 
-    def file(self, where: str, data: dict[str, Any]) -> None:
-        if data.get("format") != "products:1.0":
-            self._say("<=3.6", "fails", "file-format", where, "format is not products:1.0")
-        if not isinstance(data.get("content_id"), str):
-            self._say("all", "fails", "file-content-id", where, "there is no content_id")
-        if data.get("datatype") not in DATATYPES:
-            what = f"datatype is none of {', '.join(DATATYPES)}"
-            self._say(">=3.7", "fails", "file-datatype", where, what)
-        if not is_time(data.get("updated")):
-            self._say(">=3.7", "fails", "file-updated", where, "updated can't be read")
-        products = data.get("products")
-        if not isinstance(products, dict) or not products:
-            self._say(">=3.7", "fails", "products-empty", where, "there are no products")
-            return
-        self._products(where, products)
-
-    def _products(self, where: str, products: dict[str, Any]) -> None:
-        shapes = {name: _shapes(product) for name, product in products.items()}
-        common = [k for k in (_SINGLE, _MULTI, _BOOTLOADER) if all(k in s for s in shapes.values())]
-        if not common:
-            self._mixed(where, shapes)
-        for name, product in products.items():
-            kind = common[0] if common else next(iter(shapes[name]), "")
-            self._product(f"{where} {name}", name, product, kind)
-
-    def _mixed(self, where: str, shapes: dict[str, tuple[str, ...]]) -> None:
-        examples = {shape: name for name, kinds in shapes.items() for shape in kinds}
-        if len(examples) > 1:
-            what = ", ".join(f"{shape} ({name})" for shape, name in examples.items())
-            self._say(">=3.7", "fails", "mixed-kinds", where, f"products of several kinds: {what}")
-
-    def _product(self, where: str, name: str, product: object, kind: str) -> None:
+    def product(self, where: str, name: str, product: object) -> None:
         if not isinstance(product, dict):
             self._say("all", "fails", "product-attribute", where, "the product is not an object")
             return
-        if not kind:
+        if not self.kind:
             what = "MAAS knows no kind of product with these items"
             self._say(">=3.7", "fails", "kind-unknown", where, what)
-        self._attributes(where, product, kind)
-        if kind:
-            self._as_kind(where, name, product, kind)
+        self._attributes(where, product)
+        if self.kind:
+            self._as_kind(where, name, product)
         versions = product.get("versions")
         if not isinstance(versions, dict) or not versions:
             self._say(">=3.7", "fails", "no-versions", where, "the product has no versions")
             return
         for version_name, version in versions.items():
-            self._version(f"{where} {version_name}", version, kind)
+            self._version(f"{where} {version_name}", version)
 
-    def _attributes(self, where: str, product: dict[str, Any], kind: str) -> None:
-        for key in (*_COMMON, *_FIELDS.get(kind, ())):
+    def _attributes(self, where: str, product: dict[str, Any]) -> None:
+        for key in (*_COMMON, *_FIELDS.get(self.kind, ())):
             if not isinstance(product.get(key), str):
-                maas: Maas = "all" if key in {"arch", "label"} else ">=3.7"
-                self._say(maas, "fails", "product-attribute", where, f"{key} is missing or no text")
+                what = f"{key} is missing or no text"
+                self._say(">=3.7", "fails", "product-attribute", where, what)
+                if key in {"arch", "label"}:
+                    self._say("<=3.6", "fails", "product-attribute", where, what)
         for key in ("os", "release"):
             if len(str(product.get(key, ""))) > 20:
                 what = f"{key} is longer than the 20 characters of MAAS's database"
@@ -143,7 +169,8 @@ class _Linter:
             what = "rolling, with a subarch without '-': rack controllers stumble over it"
             self._say("<=3.6", "fails", "rolling", where, what)
 
-    def _as_kind(self, where: str, name: str, product: dict[str, Any], kind: str) -> None:
+    def _as_kind(self, where: str, name: str, product: dict[str, Any]) -> None:
+        kind = self.kind
         if not _NAMES[kind].match(name):
             what = f"MAAS takes {kind} products named like {_NAMES[kind].pattern} only"
             self._say("all", "ignores", "product-name", where, what)
@@ -160,7 +187,7 @@ class _Linter:
             what = "without kflavor there is no image to commission with"
             self._say("<=3.6", "ignores", "kflavor", where, what)
 
-    def _version(self, where: str, version: object, kind: str) -> None:
+    def _version(self, where: str, version: object) -> None:
         items = version.get("items") if isinstance(version, dict) else None
         if not isinstance(version, dict) or not isinstance(items, dict) or not items:
             self._say("all", "fails", "no-items", where, "the version has no items")
@@ -168,29 +195,29 @@ class _Linter:
         if "version_name" in version or "version_name" in items:
             what = "something named version_name clashes with MAAS's own"
             self._say(">=3.7", "fails", "version-name-key", where, what)
-        if kind == _MULTI:
+        if self.kind == _MULTI:
             merged = {**version, **items}
             for key in ("support_eol", "support_esm_eol"):
                 if not _is_date(merged.get(key)):
                     self._say(">=3.7", "fails", "eol", where, f"{key} is no date")
-        if kind:
-            self._complete(where, items, kind)
-        modelled = _MODELLED.get(kind, frozenset())
+        if self.kind:
+            self._complete(where, items)
+        modelled = _MODELLED.get(self.kind, frozenset())
         for name, item in items.items():
             if not isinstance(item, dict):
                 self._say("all", "fails", "item-attribute", f"{where} {name}", "it is no object")
                 continue
             self._item(where, name, item)
             if name in modelled:
-                self._modelled_item(where, name, item, kind)
+                self._modelled_item(where, name, item)
         self._file_names(where, items)
 
-    def _complete(self, where: str, items: dict[str, Any], kind: str) -> None:
-        for name in _NEEDED[kind]:
+    def _complete(self, where: str, items: dict[str, Any]) -> None:
+        for name in _NEEDED[self.kind]:
             if name not in items:
                 self._say(">=3.7", "fails", "version-item", where, f"there is no item {name}")
-        if not any(name in items for name in _ONE_OF[kind]):
-            what = f"there is none of the items {', '.join(_ONE_OF[kind])}"
+        if not any(name in items for name in _ONE_OF[self.kind]):
+            what = f"there is none of the items {', '.join(_ONE_OF[self.kind])}"
             self._say(">=3.7", "fails", "version-item", where, what)
 
     def _file_names(self, where: str, items: dict[str, Any]) -> None:
@@ -222,11 +249,11 @@ class _Linter:
         maas: Maas = "<=3.6" if isinstance(size, str) and _digits(size) else "all"
         self._say(maas, "fails", "item-size", where, f"size is no whole number: {size!r}")
 
-    def _modelled_item(self, where: str, name: str, item: dict[str, Any], kind: str) -> None:
+    def _modelled_item(self, where: str, name: str, item: dict[str, Any]) -> None:
         if name != "manifest" and item.get("ftype") not in _FTYPES:
             what = "MAAS can't record a file of this ftype"
             self._say(">=3.7", "fails", "item-ftype", f"{where} {name}", what)
-        if kind == _BOOTLOADER:
+        if self.kind == _BOOTLOADER:
             for key in _SOURCE_PACKAGE:
                 if not isinstance(item.get(key), str):
                     what = f"{key} is missing or no text"
@@ -255,20 +282,14 @@ def _reads(reader: Callable[[str], object], text: str) -> bool:
     return True
 
 
-def _shapes(product: object) -> tuple[str, ...]:
-    """Return the kinds that the product seems meant as."""
-    if not isinstance(product, dict):
-        return ()
-    versions = product.get("versions")
+def _shapes(product: object) -> list[str]:
+    """Return the kinds that the product might be meant as, in the order of `_KINDS`."""
+    versions = product.get("versions") if isinstance(product, dict) else None
     names: set[str] = set()
     for version in versions.values() if isinstance(versions, dict) else ():
         if isinstance(version, dict) and isinstance(version.get("items"), dict):
             names.update(version["items"])
-    if "bootloader-type" in product or not names.isdisjoint(_ONE_OF[_BOOTLOADER]):
-        return (_BOOTLOADER,)
-    multi = not names.isdisjoint({"boot-kernel", "boot-initrd", "squashfs", "root-image.gz"})
-    single = "root-tgz" in names
-    return (_MULTI,) * multi + (_SINGLE,) * single
+    return [kind for kind in _KINDS if not names.isdisjoint(_MODELLED[kind] - {"manifest"})]
 
 
 def _path_trouble(path: object) -> Iterator[tuple[Maas, str]]:

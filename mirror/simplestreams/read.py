@@ -132,7 +132,7 @@ class _Reader:
         return read
 
     def _product(self, name: str, raw: object) -> Product:
-        _check_name(name, "product")
+        _check_name(name, "a product")
         attributes = _object(raw, "product", name)
         raw_versions = _object(attributes.pop("versions", {}), "'versions' of product", name)
         if len(raw_versions) > self._limits.versions:
@@ -160,7 +160,7 @@ class _Reader:
         return tuple(read)
 
     def _version(self, name: str, raw: object, inherited: Attributes) -> Version:
-        _check_name(name, "version")
+        _check_name(name, "a version")
         attributes = _object(raw, "version", name)
         raw_items = _object(attributes.pop("items", {}), "'items' of version", name)
         self._items_left -= len(raw_items)
@@ -196,7 +196,7 @@ def _item(name: str, raw: object, inherited: Attributes) -> Item:
     if type(size) is not int or not 0 <= size < 1 << 60:
         size = _size(path, size)
     if not name.isprintable() or not 0 < len(name) <= MAX_NAME:
-        _check_name(name, "item")
+        _check_name(name, "an item")
     return Item(name, ftype, path, sha256, size, raw or {})
 
 
@@ -268,7 +268,7 @@ def _updated(top: dict[str, Any], what: str) -> datetime:
 def _check_name(name: str, what: str) -> None:
     """Refuse names that would garble a terminal or a log, or that no file system can hold."""
     if not name.isprintable() or not 0 < len(name) <= MAX_NAME:
-        raise MetadataInvalid(f"unusable name of a {what}: {name[:60]!r}")
+        raise MetadataInvalid(f"unusable name of {what}: {name[:60]!r}")
 
 
 @contextmanager
