@@ -1,0 +1,77 @@
+"""The aiohttp application: keys and health here, what is mirrored through `Content`.
+
+The content is answered before aiohttp's router is asked: a mirror's requests are nearly all of that
+kind, and the router, the middlewares and the response machinery would double what they cost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+
+from mirror.server.options import KEEP_ALIVE
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Mapping
+
+    from mirror.server.content import Content
+    from mirror.server.readiness import Readiness
+
+_KEY_TYPES = {
+    "mirror.gpg": "application/octet-stream",
+    "mirror.asc": "text/plain; charset=utf-8",
+}
+_NO_STORE = {"Cache-Control": "no-store"}
+_REVALIDATE = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+
+def build_app(readiness: Callable[[], Readiness], keys: Mapping[str, bytes]) -> web.Application:
+    """Return the application. `keys` is the public key by file name, binary and armored."""
+
+    async def key(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in keys:
+            raise web.HTTPNotFound
+        headers = {"Content-Type": _KEY_TYPES[name], **_REVALIDATE}
+        return web.Response(body=keys[name], headers=headers)
+
+    async def readyz(_: web.Request) -> web.Response:
+        state = readiness()
+        return web.Response(
+            status=200 if state.ready else 503,
+            body=msgspec.json.encode(state) + b"\n",
+            headers={"Content-Type": "application/json; charset=utf-8", **_NO_STORE},
+        )
+
+    app = web.Application()
+    app.router.add_get("/keys/{name}", key)
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/readyz", readyz)
+    return app
+
+
+async def make_runner(
+    app: web.Application, content: Content, *, drain: float, access_log: logging.Logger | None
+) -> web.AppRunner:
+    """Return a runner, set up, whose connections ask `content` first and `app` for the rest."""
+    runner = web.AppRunner(
+        app, access_log=access_log, shutdown_timeout=drain, keepalive_timeout=KEEP_ALIVE
+    )
+    await runner.setup()
+    server = runner.server
+    if server is None:
+        raise RuntimeError("aiohttp made no server")
+    ask_app = server.request_handler
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        return await content.answer(request) or await ask_app(request)
+
+    server.request_handler = handle
+    return runner
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    return web.Response(text="ok\n", headers=_NO_STORE)

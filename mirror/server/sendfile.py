@@ -1,0 +1,86 @@
+"""Send part of a file through a connection without copying it.
+
+`loop.sendfile` does this too, but it takes the socket out of the selector and back twice for each
+few megabytes, and pushes a fast reader's whole image before anyone else gets a turn: a third more
+CPU than nginx, or a stalled event loop. Here a duplicate of the socket's descriptor is registered
+once, and each turn of the loop sends a little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mirror.server.blobs import OpenBlob
+
+TURN = 2**21
+"""Bytes that one connection may send before the others get their turn: under a millisecond."""
+
+_NO_SENDFILE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+class SendfileUnavailable(Exception):
+    """Neither the file system nor the kernel can send this file; nothing went out."""
+
+
+async def sendfile(transport: asyncio.Transport, blob: OpenBlob, start: int, length: int) -> int:
+    """Send `length` bytes of the blob from byte `start`; return how many there were to send.
+
+    Fewer than asked means that the file is shorter than that. The transport must have nothing left
+    to write. Raises ConnectionError when the client has gone.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or transport.get_extra_info("sslcontext") is not None:
+        raise SendfileUnavailable
+    # of our own, for the loop guards the transport's; it also outlives a client's half-close
+    descriptor = os.dup(sock.fileno())
+    try:
+        return await _Push(descriptor, blob.fileno(), start, length).run()
+    finally:
+        os.close(descriptor)
+
+
+class _Push:
+    def __init__(self, to: int, source: int, start: int, length: int) -> None:
+        self._to = to
+        self._source = source
+        self._start = start
+        self._at = start
+        self._end = start + length
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[None] = self._loop.create_future()
+
+    async def run(self) -> int:
+        self._turn()
+        if not self._done.done():
+            self._loop.add_writer(self._to, self._turn)
+            try:
+                await self._done
+            finally:
+                self._loop.remove_writer(self._to)
+        else:
+            self._done.result()
+        return self._at - self._start
+
+    def _turn(self) -> None:
+        """Send what the socket takes now, up to a limit."""
+        if self._done.done():
+            return
+        try:
+            sent = os.sendfile(self._to, self._source, self._at, min(TURN, self._end - self._at))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._done.set_exception(self._explain(error))
+            return
+        self._at += sent
+        if sent == 0 or self._at == self._end:
+            self._done.set_result(None)
+
+    def _explain(self, error: OSError) -> Exception:
+        if error.errno in _NO_SENDFILE and self._at == self._start:
+            return SendfileUnavailable()
+        return error if isinstance(error, ConnectionError) else ConnectionError(*error.args)
