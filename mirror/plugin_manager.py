@@ -94,7 +94,7 @@ def _load(
         manager.register(module, name=entry.name)
         manager.check_pending()
         own = _distributions(manager, module, taken)
-    except Exception as error:  # noqa: BLE001  (foreign code: anything may come)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (foreign code: anything may come)
         if manager.has_plugin(entry.name):
             manager.unregister(name=entry.name)
         return _failed(entry, error), {}
@@ -128,7 +128,7 @@ def _distributions(
     return own
 
 
-def _failed(entry: EntryPoint, error: Exception) -> PluginRecord:
+def _failed(entry: EntryPoint, error: BaseException) -> PluginRecord:
     ours = isinstance(error, PluginBroken)
     remedy = str(getattr(error, "remedy", "")) if ours else PluginBroken.remedy
     said = str(error) if ours else f"{type(error).__name__}: {error}"

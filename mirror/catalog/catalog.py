@@ -106,10 +106,9 @@ class Catalog:
     def memory(self, source: str) -> SourceMemory:
         """Return what is remembered of a source (nothing, for one never synced)."""
         with _explained(self._file):
-            rows = list(self._db.table("source_memory").rows_where("name = ?", [source]))
-        if not rows:
-            return SourceMemory()
-        return msgspec.json.decode(rows[0]["document"], type=SourceMemory)
+            for row in self._db.table("source_memory").rows_where("name = ?", [source]):
+                return msgspec.json.decode(row["document"], type=SourceMemory)
+        return SourceMemory()
 
     def remember(self, memories: Mapping[str, SourceMemory]) -> None:
         """Store what is remembered of each source, all in one transaction."""
@@ -120,10 +119,10 @@ class Catalog:
     def findings(self) -> dict[str, list[Finding]]:
         """Return what validation found, by the key of the validated version."""
         with _explained(self._file):
-            rows = list(self._db.table("validations").rows)
-        return {
-            row["key"]: msgspec.json.decode(row["findings"], type=list[Finding]) for row in rows
-        }
+            return {
+                row["key"]: msgspec.json.decode(row["findings"], type=list[Finding])
+                for row in self._db.table("validations").rows
+            }
 
     def record_findings(self, found: Mapping[str, list[Finding]]) -> None:
         """Store what validation found of each version, all in one transaction."""
@@ -137,8 +136,8 @@ class Catalog:
 
     def _documents(self, table: str, kind: type[T]) -> list[T]:
         with _explained(self._file):
-            rows = list(self._db.table(table).rows)
-        return [msgspec.json.decode(row["document"], type=kind) for row in rows]
+            rows = self._db.table(table).rows
+            return [msgspec.json.decode(row["document"], type=kind) for row in rows]
 
 
 def _text(value: object) -> str:

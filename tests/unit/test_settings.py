@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mirror.errors import SettingsInvalid
+from mirror.settings import DEFAULT_DATA_DIR, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch):
+    for name in ("MIRROR_CONFIG", "MIRROR_DATA_DIR", "MIRROR_SERVER__PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "mirror.toml"
+    file.write_text(text)
+    return file
+
+
+def test_defaults_without_a_file(tmp_path):
+    settings = load_settings(data_dir=tmp_path)
+    assert settings.data_dir == tmp_path
+    assert settings.server.port == 8080
+    assert settings.store.grace == timedelta(days=2)
+
+
+def test_the_default_data_dir():
+    assert load_settings().data_dir == DEFAULT_DATA_DIR
+
+
+def test_the_file_in_the_data_dir_is_read(tmp_path):
+    write(tmp_path, '[store]\nmin_free = "1 GiB"\n[server]\nport = 81\n')
+    settings = load_settings(data_dir=tmp_path)
+    assert settings.store.min_free == 1 << 30
+    assert settings.server.port == 81
+
+
+def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
+    file = write(tmp_path, "[server]\nport = 81\nworkers = 3\n")
+    monkeypatch.setenv("MIRROR_SERVER__PORT", "82")
+    settings = load_settings(config=file)
+    assert (settings.server.port, settings.server.workers) == (82, 3)
+
+
+def test_the_command_line_wins_over_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIRROR_DATA_DIR", "/elsewhere")
+    assert load_settings(data_dir=tmp_path).data_dir == tmp_path
+    assert load_settings().data_dir == Path("/elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[server]\nprot = 1\n", "did you mean 'server.port'?"),
+        ("[sever]\nport = 1\n", "did you mean 'server'?"),
+        ("[server]\nport = 70000\n", "server.port: Input should be less than or equal to 65535"),
+        ("[server]\nport = 'x'\n", "server.port: "),
+        ("[server\n", "can't read the settings file"),
+    ],
+)
+def test_what_is_not_understood_is_an_error(tmp_path, text, said):
+    file = write(tmp_path, text)
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings(config=file)
+    assert said in caught.value.what
+    assert str(file) in caught.value.what
+
+
+def test_a_named_file_must_exist(tmp_path):
+    with pytest.raises(SettingsInvalid, match="there is no settings file"):
+        load_settings(config=tmp_path / "none.toml")
