@@ -28,7 +28,7 @@ from mirror.sync.run import SyncOptions, Tools, run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from types import TracebackType
 
     from mirror.settings import Settings
@@ -64,7 +64,7 @@ class SnapshotContents(msgspec.Struct, frozen=True):
     """What a snapshot publishes."""
 
     id: str
-    updated: str
+    updated: datetime
     items: tuple[PublishedItem, ...]
     notes: dict[str, list[str]]
 
@@ -203,7 +203,7 @@ class Mirror:
         snapshot = self.store.snapshots.load(snapshot_id)
         return SnapshotContents(
             id=snapshot_id,
-            updated=snapshot.updated.isoformat(),
+            updated=snapshot.updated,
             items=tuple(_items(snapshot, self.store)),
             notes=snapshot.notes,
         )

@@ -11,7 +11,7 @@ import typer
 
 from mirror.cli import channel, demo, key, plugin, select, snapshot, source, verbs
 from mirror.cli.context import Globals
-from mirror.cli.output import print_error, print_line, print_note
+from mirror.cli.output import print_error, print_line
 from mirror.errors import Cancelled, MirrorError
 
 _log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ def root(
 ) -> None:
     """Mirror MAAS images: verified, re-signed, served over plain HTTP."""
     level = logging.INFO if verbose else logging.WARNING
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # retries are shown as progress
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     ctx.obj = Globals(data_dir=data_dir, config=config)
 
@@ -78,6 +79,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print_error(Cancelled("interrupted"), as_json="--json" in sys.argv)
         sys.exit(130)
-    except BrokenPipeError:
-        print_note("mirror: the reader of the output went away")
-        sys.exit(1)
+    except Exception as error:  # noqa: BLE001  (no traceback is ever shown)
+        _log.info("what led to it", exc_info=True)
+        unexpected = MirrorError(f"unexpected: {type(error).__name__}: {error}")
+        print_error(unexpected, as_json="--json" in sys.argv)
+        sys.exit(unexpected.exit_status)

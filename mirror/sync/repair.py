@@ -87,10 +87,10 @@ async def _repair(
             by_source.setdefault(damage.source, []).append(wanted)
     everything = [wanted for each in by_source.values() for wanted in each]
     emit(PlannedEvent(len(everything), sum(wanted.size for wanted in everything)))
-    for name, wanted in by_source.items():
-        for each in wanted:
+    for name, files in by_source.items():
+        for each in files:
             await asyncio.to_thread(store.blobs.delete, each.sha256)
-        for sha256, error in await fetch_from(sources[name], wanted, store, settings, emit):
+        for sha256, error in await fetch_from(sources[name], files, store, settings, emit):
             emit(FileFailed(sha256, error.code, error.what))
     mended = [each.sha256 for each in everything if store.blobs.has(each.sha256)]
     lost = [each.sha256 for each in report.damaged if each.sha256 not in set(mended)]

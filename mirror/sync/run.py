@@ -230,7 +230,7 @@ class _Sync:
         if not planned:
             raise _nothing_to_publish(plan)
         store, channel = self._tools.store, self._options.channel
-        if snapshot and await asyncio.to_thread(same_stream, planned, snapshot):
+        if snapshot is not None and await asyncio.to_thread(same_stream, planned, snapshot):
             return self._current
         fresh = await build_snapshot(
             planned,
