@@ -6,15 +6,16 @@ kind, and the router, the middlewares and the response machinery would double wh
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mirror.server.options import KEEP_ALIVE
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Mapping
 
     from mirror.server.content import Content
@@ -26,6 +27,8 @@ _KEY_TYPES = {
 }
 _NO_STORE = {"Cache-Control": "no-store"}
 _REVALIDATE = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+_log = logging.getLogger(__name__)
 
 
 def build_app(readiness: Callable[[], Readiness], keys: Mapping[str, bytes]) -> web.Application:
@@ -57,8 +60,13 @@ async def make_runner(
     app: web.Application, content: Content, *, drain: float, access_log: logging.Logger | None
 ) -> web.AppRunner:
     """Return a runner, set up, whose connections ask `content` first and `app` for the rest."""
+    _log.addFilter(_is_our_fault)
     runner = web.AppRunner(
-        app, access_log=access_log, shutdown_timeout=drain, keepalive_timeout=KEEP_ALIVE
+        app,
+        access_log=access_log,
+        logger=_log,
+        shutdown_timeout=drain,
+        keepalive_timeout=KEEP_ALIVE,
     )
     await runner.setup()
     server = runner.server
@@ -71,6 +79,11 @@ async def make_runner(
 
     server.request_handler = handle
     return runner
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Keep what a client can cause by sending nonsense (a 400 with a traceback) out of the log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 async def _healthz(_: web.Request) -> web.Response:

@@ -37,6 +37,7 @@ START_TIMEOUT = 120.0
 STEADY = 30.0
 """A worker that has run for so many seconds is replaced at once; others after a growing pause."""
 
+FIRST_PAUSE = 0.5
 MAX_PAUSE = 10.0
 
 _log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class _Supervisor:
                 process.send_signal(number)
 
     async def _start(self, sockets: Sequence[socket.socket]) -> Process:
-        """Start a worker and wait until it accepts; ServeError if it doesn't get there."""
+        """Start a worker and wait until it accepts; ServeError, TimeoutError if it never does."""
         descriptors = tuple(sock.fileno() for sock in sockets)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "mirror.server.worker"),
@@ -108,21 +109,29 @@ class _Supervisor:
             env={**os.environ, "MALLOC_ARENA_MAX": "1"},
         )
         self._processes.add(process)
+        try:
+            await asyncio.wait_for(self._hand_over(process, descriptors), START_TIMEOUT)
+        except (ServeError, TimeoutError):
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            self._processes.discard(process)
+            raise
+        return process
+
+    async def _hand_over(self, process: Process, descriptors: tuple[int, ...]) -> None:
+        """Tell a new worker what to do and wait until it accepts; ServeError if it ends instead."""
         if process.stdin is None or process.stdout is None:
             raise ServeError("a worker process has no pipes")
         with suppress(ConnectionError):
-            process.stdin.write(
-                msgspec.json.encode(WorkerOptions(self._options, descriptors)) + b"\n"
-            )
+            orders = msgspec.json.encode(WorkerOptions(self._options, descriptors))
+            process.stdin.write(orders + b"\n")
             await process.stdin.drain()
         if self._stopping.is_set():
             process.terminate()
-        line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT)
-        if line != READY and not self._stopping.is_set():
+        if await process.stdout.readline() != READY and not self._stopping.is_set():
             status = await process.wait()
-            self._processes.discard(process)
             raise ServeError(f"a worker process ended with status {status} before it was ready")
-        return process
 
     async def _keep(self, sockets: Sequence[socket.socket], process: Process) -> None:
         """Replace the worker whenever it dies, until we stop."""
@@ -134,19 +143,27 @@ class _Supervisor:
             self._processes.discard(process)
             if self._stopping.is_set():
                 return
-            pause = 0.0 if loop.time() - started > STEADY else pause
             _log.error("worker %d ended with status %d; restarting it", process.pid, status)
-            while True:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), pause)
-                if self._stopping.is_set():
-                    return
-                pause = min(MAX_PAUSE, pause * 2 or 0.5)
-                try:
-                    process = await self._start(sockets)
-                    break
-                except (ServeError, TimeoutError, OSError) as error:
-                    _log.error("%s; trying again in %g s", error, pause)
+            if loop.time() - started > STEADY:
+                pause = 0.0
+            replacement = await self._replace(sockets, pause)
+            if replacement is None:
+                return
+            process = replacement
+            pause = min(MAX_PAUSE, pause * 2 or FIRST_PAUSE)
+
+    async def _replace(self, sockets: Sequence[socket.socket], pause: float) -> Process | None:
+        """Start a worker after a pause, trying until one is up; None if we are to stop."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+            if self._stopping.is_set():
+                return None
+            try:
+                return await self._start(sockets)
+            except (ServeError, TimeoutError, OSError) as error:
+                pause = min(MAX_PAUSE, pause * 2 or FIRST_PAUSE)
+                _log.error("%s; trying again in %g s", error or "it took too long", pause)
 
     async def _end(self) -> None:
         """Wait for the workers to drain; kill those that take too long."""
