@@ -60,7 +60,10 @@ def _build_upstream(root: Path) -> SampleUpstream:
     from mirror.testing.sample import SampleUpstream
 
     shutil.rmtree(root, ignore_errors=True)
-    key = SigningKey.create(root.with_name(f"{root.name}-key"), "demo", algorithm=ED25519)
+    home = root.with_name(f"{root.name}-key")
+    if not SigningKey.exists(home):
+        SigningKey.create(home, "The demo's upstream", algorithm=ED25519).close()
+    key = SigningKey.open(home)
     return SampleUpstream.create(root, key=key, size=_SIZE)
 
 
