@@ -46,40 +46,45 @@ _ONE_OF = {
     Kind.MULTI_FILE: frozenset({"root-image.gz", "squashfs"}),
     Kind.SINGLE_FILE: frozenset({"root-tgz"}),
 }
+ITEMS = frozenset[str]().union(*_REQUIRED.values(), *_DOWNLOADED.values())
+"""The names of all items that MAAS looks for. Attributes of a version by those names fool it."""
+
 _TEXTS_OF_AN_ITEM = ("src_package", "src_release", "src_version")
 _NAMES_THAT_CLASH = frozenset({"items", "support_eol", "support_esm_eol", "version_name"})
 
 
 def kind_of(product: Product) -> Kind:
-    """Return the kind as which MAAS 3.7+ reads the product, OTHER if it can't.
+    """Return the kind as which MAAS 3.7+ reads the product; OTHER if it can't, or can't keep it.
 
-    Where two fit, MAAS takes the last one that it tries: single-file before multi-file.
+    Where two fit, MAAS takes the one that it tries last: single-file before multi-file.
     """
     for kind in (Kind.SINGLE_FILE, Kind.MULTI_FILE, Kind.BOOTLOADER):
-        if next(misfits(product, kind), None) is None:
-            return kind
+        if not any(_unreadable(product, kind)):
+            return Kind.OTHER if any(_unkeepable(product, kind)) else kind
     return Kind.OTHER
 
 
-def misfits(product: Product, kind: Kind) -> Iterator[str]:
-    """Say, one sentence a reason, why MAAS 3.7+ can't read the product as `kind`.
+def misfits(product: Product, kind: Kind) -> list[str]:
+    """Say, one sentence a reason, why MAAS 3.7+ can't take the product as `kind`.
 
     What `write_stream` fills in (`kflavor`, `krel`, `release_codename`, `support_eol`) may lack.
     """
-    attributes = product.attributes
+    return [*_unreadable(product, kind), *_unkeepable(product, kind)]
+
+
+def _unreadable(product: Product, kind: Kind) -> Iterator[str]:
+    """Yield what makes MAAS's parser refuse the product, and the whole file that it is in."""
     for key in _ATTRIBUTES[kind]:
-        if not isinstance(attributes.get(key), str):
+        if not isinstance(product.attributes.get(key), str):
             yield f"the product has no {key}"
-    if len(product.os) > MAX_OS_OR_RELEASE or len(product.release) > MAX_OS_OR_RELEASE:
-        yield f"os or release is longer than {MAX_OS_OR_RELEASE} characters"
     if not any(version.items for version in product.versions):
         yield "the product has no version"
     for version in product.versions:
         if version.items:
-            yield from _version_misfits(version, kind)
+            yield from _unreadable_version(version, kind)
 
 
-def _version_misfits(version: Version, kind: Kind) -> Iterator[str]:
+def _unreadable_version(version: Version, kind: Kind) -> Iterator[str]:
     names = {item.name for item in version.items}
     for name in sorted(_REQUIRED[kind] - names):
         yield f"version {version.name} has no item {name}"
@@ -87,20 +92,28 @@ def _version_misfits(version: Version, kind: Kind) -> Iterator[str]:
         yield f"version {version.name} has none of the items {', '.join(sorted(_ONE_OF[kind]))}"
     if not names.isdisjoint(_NAMES_THAT_CLASH):
         yield f"version {version.name} has an item with the name of an attribute"
-    if len({item.path.rpartition("/")[2] for item in version.items}) != len(version.items):
-        yield f"version {version.name} has two items with the same file name"
     for item in version.items:
-        if item.name in _DOWNLOADED[kind]:
-            yield from _item_misfits(version, item, kind)
+        if item.name in _DOWNLOADED[kind] or item.name in _REQUIRED[kind]:
+            yield from _unreadable_item(version, item, kind)
 
 
-def _item_misfits(version: Version, item: Item, kind: Kind) -> Iterator[str]:
+def _unreadable_item(version: Version, item: Item, kind: Kind) -> Iterator[str]:
     where = f"version {version.name}, item {item.name}"
-    if item.ftype not in FILE_TYPES:
-        yield f"{where}: MAAS knows no ftype {item.ftype}"
     if kind is Kind.BOOTLOADER:
         for key in _TEXTS_OF_AN_ITEM:
             if not isinstance(item.attributes.get(key), str):
                 yield f"{where} has no {key}"
     elif not isinstance(item.attributes.get("kpackage"), str | None):
         yield f"{where}: kpackage is not text"
+
+
+def _unkeepable(product: Product, kind: Kind) -> Iterator[str]:
+    """Yield what MAAS stumbles over later, when it records the product and its files."""
+    if len(product.os) > MAX_OS_OR_RELEASE or len(product.release) > MAX_OS_OR_RELEASE:
+        yield f"os or release is longer than {MAX_OS_OR_RELEASE} characters"
+    for version in product.versions:
+        if len({item.path.rpartition("/")[2] for item in version.items}) != len(version.items):
+            yield f"version {version.name} has two items with the same file name"
+        for item in version.items:
+            if item.name in _DOWNLOADED[kind] and item.ftype not in FILE_TYPES:
+                yield f"version {version.name}, item {item.name}: unknown ftype {item.ftype}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mirror.simplestreams.lint_findings import MaasFinding
-from mirror.simplestreams.lint_products import DATATYPES, is_time, lint_products
+from mirror.simplestreams.lint_products import DATATYPES, is_time, lint_products, who_needs_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,11 +30,11 @@ def lint_stream(files: Mapping[str, bytes]) -> list[MaasFinding]:
     """
     findings: list[MaasFinding] = []
     indexes: dict[str, dict[str, Any]] = {}
-    times: set[object] = set()
+    times: set[str] = set()
     for path in filter(_is_index, files):
         indexes[path] = _decode(files[path])
         findings += _lint_text(path, files[path], indexes[path])
-        times.add(indexes[path].get("updated"))
+        times.add(str(indexes[path].get("updated")))
         findings += _lint_index(path, indexes[path], files)
     if not indexes:
         findings.append(MaasFinding("all", "fails", "no-index", "", "there is no index"))
@@ -42,7 +42,7 @@ def lint_stream(files: Mapping[str, bytes]) -> list[MaasFinding]:
         if path not in indexes:
             products = _decode(files[path])
             findings += _lint_text(path, files[path], products)
-            times.add(products.get("updated"))
+            times.add(str(products.get("updated")))
             findings += _for_readers(path, lint_products(path, products), indexes)
     if len(times) > 1:
         what = "the files differ in updated; MAAS looks at that of the first products file only"
@@ -62,7 +62,7 @@ def _lint_index(path: str, index: dict[str, Any], files: Mapping[str, bytes]) ->
     findings = []
     if index.get("format") != "index:1.0":
         what = "format is not index:1.0"
-        findings.append(MaasFinding("<=3.6", "fails", "index-format", path, what))
+        findings.append(MaasFinding(who_needs_format(index), "fails", "index-format", path, what))
     if not is_time(index.get("updated")):
         what = "updated can't be read"
         findings.append(MaasFinding(">=3.7", "fails", "index-updated", path, what))
@@ -83,10 +83,13 @@ def _lint_index(path: str, index: dict[str, Any], files: Mapping[str, bytes]) ->
 
 def _lint_entry(where: str, entry: dict[str, Any]) -> Iterator[MaasFinding]:
     if entry.get("format") != "products:1.0":
-        yield MaasFinding("<=3.6", "ignores", "entry-format", where, "format is not products:1.0")
+        what = "format is not products:1.0"
+        if who_needs_format(entry) == "all":
+            yield MaasFinding(">=3.7", "fails", "entry-format", where, what)
+        yield MaasFinding("<=3.6", "ignores", "entry-format", where, what)
     if not is_time(entry.get("updated")):
         yield MaasFinding(">=3.7", "fails", "entry-updated", where, "updated can't be read")
-    if entry.get("datatype") not in {None, *DATATYPES}:
+    if entry.get("datatype") not in (None, *DATATYPES):
         what = f"datatype is none of {', '.join(DATATYPES)}"
         yield MaasFinding(">=3.7", "fails", "entry-datatype", where, what)
     names = entry.get("products")

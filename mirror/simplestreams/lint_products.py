@@ -60,6 +60,7 @@ _FTYPES = {
 }
 _sha256 = re.compile(r"[0-9a-f]{64}").fullmatch
 _plain_path = re.compile(r"(?:[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*/)*[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*")
+_date = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
 _digits = re.compile(r"[0-9]+", re.ASCII).fullmatch
 
 Report = list[MaasFinding]
@@ -88,7 +89,7 @@ def _lint_header(where: str, data: dict[str, Any]) -> Report:
     findings: Report = []
     if data.get("format") != "products:1.0":
         what = "format is not products:1.0"
-        findings.append(MaasFinding("<=3.6", "fails", "file-format", where, what))
+        findings.append(MaasFinding(who_needs_format(data), "fails", "file-format", where, what))
     if not isinstance(data.get("content_id"), str):
         what = "there is no content_id"
         findings.append(MaasFinding("all", "fails", "file-content-id", where, what))
@@ -129,6 +130,7 @@ class _Linter:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+        self._modelled = _MODELLED.get(kind, frozenset())
         self.findings: Report = []
 
     def _say(self, maas: Maas, effect: Effect, code: str, where: str, message: str) -> None:
@@ -162,6 +164,9 @@ class _Linter:
             if len(str(product.get(key, ""))) > 20:
                 what = f"{key} is longer than the 20 characters of MAAS's database"
                 self._say(">=3.7", "fails", "too-long", where, what)
+        if not _is_date(product.get("support_eol")):
+            what = "support_eol is neither YYYY-MM-DD nor null"
+            self._say(">=3.7", "fails", "eol", where, what)
         if "product_name" in product:
             what = "an attribute named product_name clashes with MAAS's own"
             self._say(">=3.7", "fails", "product-name-key", where, what)
@@ -175,13 +180,13 @@ class _Linter:
             what = f"MAAS takes {kind} products named like {_NAMES[kind].pattern} only"
             self._say("all", "ignores", "product-name", where, what)
         if kind == _BOOTLOADER:
-            key = tuple(product.get(k) for k in ("bootloader-type", "os", "arch"))
+            key = tuple(str(product.get(k)) for k in ("bootloader-type", "os", "arch"))
             if key not in _KNOWN_BOOTLOADERS:
-                what = f"MAAS takes no bootloader of {'/'.join(map(str, key))}"
+                what = f"MAAS takes no bootloader of {'/'.join(key)}"
                 self._say("all", "ignores", "bootloader-unknown", where, what)
             return
-        if "support_eol" not in product or not _is_date(product["support_eol"]):
-            what = "support_eol must be there: YYYY-MM-DD, or null"
+        if "support_eol" not in product:
+            what = "support_eol must be there, if only as null"
             self._say(">=3.7", "fails", "eol", where, what)
         if kind == _MULTI and not product.get("kflavor"):
             what = "without kflavor there is no image to commission with"
@@ -192,25 +197,30 @@ class _Linter:
         if not isinstance(version, dict) or not isinstance(items, dict) or not items:
             self._say("all", "fails", "no-items", where, "the version has no items")
             return
-        if "version_name" in version or "version_name" in items:
-            what = "something named version_name clashes with MAAS's own"
-            self._say(">=3.7", "fails", "version-name-key", where, what)
-        if self.kind == _MULTI:
-            merged = {**version, **items}
-            for key in ("support_eol", "support_esm_eol"):
-                if not _is_date(merged.get(key)):
-                    self._say(">=3.7", "fails", "eol", where, f"{key} is no date")
+        self._version_attributes(where, version, items)
         if self.kind:
             self._complete(where, items)
-        modelled = _MODELLED.get(self.kind, frozenset())
         for name, item in items.items():
             if not isinstance(item, dict):
                 self._say("all", "fails", "item-attribute", f"{where} {name}", "it is no object")
                 continue
             self._item(where, name, item)
-            if name in modelled:
+            if name in self._modelled:
                 self._modelled_item(where, name, item)
         self._file_names(where, items)
+
+    def _version_attributes(
+        self, where: str, version: dict[str, Any], items: dict[str, Any]
+    ) -> None:
+        if "version_name" in version or "version_name" in items:
+            what = "something named version_name clashes with MAAS's own"
+            self._say(">=3.7", "fails", "version-name-key", where, what)
+        for key in ("support_eol", "support_esm_eol"):
+            if not _is_date(items.get(key, version.get(key))):
+                self._say(">=3.7", "fails", "eol", where, f"{key} is no date")
+        for name in sorted(self._modelled & version.keys() - items.keys()):
+            what = f"an attribute called {name} is taken for the item of that name"
+            self._say(">=3.7", "fails", "version-attribute", where, what)
 
     def _complete(self, where: str, items: dict[str, Any]) -> None:
         for name in _NEEDED[self.kind]:
@@ -228,9 +238,9 @@ class _Linter:
 
     def _item(self, where: str, name: str, item: dict[str, Any]) -> None:
         path, sha256, size = item.get("path"), item.get("sha256"), item.get("size")
-        if not isinstance(path, str) or not (
-            _plain_path.fullmatch(path) and path[:8] != "streams/"
-        ):
+        if not isinstance(path, str) or not path:
+            self._say("all", "fails", "item-attribute", f"{where} {name}", "there is no path")
+        elif not _plain_path.fullmatch(path) or path.startswith("streams/"):
             for maas, what in _path_trouble(path):
                 self._say(maas, "fails", "item-path", f"{where} {name}", what)
         if not isinstance(sha256, str) or not _sha256(sha256):
@@ -250,7 +260,7 @@ class _Linter:
         self._say(maas, "fails", "item-size", where, f"size is no whole number: {size!r}")
 
     def _modelled_item(self, where: str, name: str, item: dict[str, Any]) -> None:
-        if name != "manifest" and item.get("ftype") not in _FTYPES:
+        if name != "manifest" and str(item.get("ftype")) not in _FTYPES:
             what = "MAAS can't record a file of this ftype"
             self._say(">=3.7", "fails", "item-ftype", f"{where} {name}", what)
         if self.kind == _BOOTLOADER:
@@ -262,6 +272,11 @@ class _Linter:
             self._say(">=3.7", "fails", "item-attribute", f"{where} {name}", "kpackage is no text")
 
 
+def who_needs_format(data: dict[str, Any]) -> Maas:
+    """Return who fails on a wrong `format`: MAAS 3.7+ only minds if it is there, and no text."""
+    return "<=3.6" if isinstance(data.get("format", ""), str) else "all"
+
+
 def is_time(value: object) -> bool:
     """Say whether MAAS 3.7+ reads it as the time of a file. It knows no `GMT`."""
     return isinstance(value, str) and (
@@ -271,7 +286,9 @@ def is_time(value: object) -> bool:
 
 
 def _is_date(value: object) -> bool:
-    return value is None or (isinstance(value, str) and _reads(date.fromisoformat, value))
+    if value is None:
+        return True
+    return isinstance(value, str) and bool(_date(value)) and _reads(date.fromisoformat, value)
 
 
 def _reads(reader: Callable[[str], object], text: str) -> bool:
@@ -292,12 +309,9 @@ def _shapes(product: object) -> list[str]:
     return [kind for kind in _KINDS if not names.isdisjoint(_MODELLED[kind] - {"manifest"})]
 
 
-def _path_trouble(path: object) -> Iterator[tuple[Maas, str]]:
+def _path_trouble(path: str) -> Iterator[tuple[Maas, str]]:
     """Say who reads a path that is not a plain one differently from the rest."""
-    if not isinstance(path, str) or not path:
-        yield "all", "there is no path"
-        return
-    if ":" in path.split("/")[0]:
+    if ":" in path.partition("/")[0]:
         yield ">=3.7", f"{path!r}: what is before ':' is taken for the scheme of a URL"
     if path.startswith("/") or ".." in path.split("/"):
         yield "<=3.6", f"{path!r} is absolute or climbs"

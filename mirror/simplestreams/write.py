@@ -22,7 +22,7 @@ import msgspec
 from mirror.errors import MetadataInvalid, PathConflict, StreamRefusedByMaas
 from mirror.model import Kind
 from mirror.simplestreams.conflicts import conflicting_paths
-from mirror.simplestreams.kinds import kind_of
+from mirror.simplestreams.kinds import ITEMS, kind_of
 from mirror.simplestreams.paths import check_content_id, check_item_path
 from mirror.simplestreams.read import INDEX_FORMAT, PRODUCTS_FORMAT
 from mirror.simplestreams.timestamps import format_updated
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 DATATYPE = "image-ids"
 """What images.maas.io writes. MAAS takes `image-downloads` too, but so would LXD."""
+
+_DATES = ("support_eol", "support_esm_eol")
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -145,14 +147,17 @@ def _path(name: str) -> str:
 
 
 def _product(product: Product, kind: Kind) -> dict[str, Any]:
-    attributes = _filled_in(product.attributes, kind)
+    attributes = _with_dates(_filled_in(product.attributes, kind))
     # MAAS passes the keys on beside one of this name, and stumbles over it.
     attributes.pop("product_name", None)
-    versions = {v.name: _version(v, kind) for v in product.versions if v.items}
+    # A rack controller of MAAS 2.x splits the subarch of a rolling product at its '-'.
+    if "-" not in str(attributes.get("subarch")):
+        attributes.pop("rolling", None)
+    versions = {v.name: _version(v) for v in product.versions if v.items}
     return {**attributes, "versions": versions}
 
 
-def _version(version: Version, kind: Kind) -> dict[str, Any]:
+def _version(version: Version) -> dict[str, Any]:
     items = {
         item.name: {
             **item.attributes,
@@ -165,17 +170,18 @@ def _version(version: Version, kind: Kind) -> dict[str, Any]:
     }
     if not version.attributes:
         return {"items": items}
-    attributes = {key: value for key, value in version.attributes.items() if key != "version_name"}
-    if kind is Kind.MULTI_FILE:
-        for key in ("support_eol", "support_esm_eol"):
-            attributes[key] = _date(attributes.get(key))
-    return {**attributes, "items": items}
+    attributes = {
+        key: value
+        for key, value in version.attributes.items()
+        if key != "version_name" and key not in ITEMS
+    }
+    return {**_with_dates(attributes), "items": items}
 
 
 def _filled_in(attributes: Attributes, kind: Kind) -> Attributes:
     if kind in {Kind.BOOTLOADER, Kind.OTHER}:
         return dict(attributes)
-    filled = {**attributes, "support_eol": _date(attributes.get("support_eol"))}
+    filled = {"support_eol": None, **attributes}
     if kind is Kind.MULTI_FILE:
         release = attributes["release"]
         for key, value in (
@@ -185,17 +191,22 @@ def _filled_in(attributes: Attributes, kind: Kind) -> Attributes:
         ):
             if not isinstance(filled.get(key), str):
                 filled[key] = value
-    # A rack controller of MAAS 2.x splits the subarch of a rolling product at its '-'.
-    if "-" not in attributes["subarch"]:
-        filled.pop("rolling", None)
     return filled
 
 
+def _with_dates(attributes: Attributes) -> Attributes:
+    """Mend the dates: MAAS tries every kind on every file, and one of them trips over a bad date.
+
+    None means that no end of life is known.
+    """
+    dates = {key: _date(attributes[key]) for key in _DATES if key in attributes}
+    return {**attributes, **dates}
+
+
 def _date(value: object) -> str | None:
-    """Return the date if MAAS can read it. None means that no end of life is known."""
     try:
-        return date.fromisoformat(value).isoformat() if isinstance(value, str) else None
-    except ValueError:
+        return date(*map(int, str(value).split("-"))).isoformat()
+    except (TypeError, ValueError):
         return None
 
 

@@ -206,7 +206,7 @@ def test_inherited_attributes_are_written_out_at_their_level():
 
 def test_keys_that_clash_with_those_of_maas_are_dropped():
     raw = raw_file({NAME: raw_product(product_name="x", rolling=True, subarch="generic")})
-    raw["products"][NAME]["versions"]["20250615"]["version_name"] = "y"
+    raw["products"][NAME]["versions"]["20250615"].update({"version_name": "y", "root-image.gz": 5})
     assert not errors(lint(read(raw).products))
     kept = raw_file({NAME: raw_product(rolling=True, subarch="ga-24.04")})
     assert only(read(kept).products)["rolling"] is True
@@ -290,6 +290,9 @@ names_of_attributes = st.sampled_from(
         "src_version",
         "kpackage",
         "extra",
+        "grub2",
+        "squashfs",
+        "manifest",
     ]
 )
 attributes = st.dictionaries(names_of_attributes, scalars, max_size=4)
