@@ -183,7 +183,7 @@ class _Fetch:
             self._emit(Received(path=file.path, bytes=partial.size))
         wrong = unresumed = 0
         while True:
-            transfer = Transfer(file, partial, self.options, self._emit)
+            transfer = Transfer(file, partial, self.options, emit=self._emit, moved=self._moved)
             try:
                 return await self._receive(transfer, partial, divide=not unresumed)
             except NotResumed:
@@ -229,7 +229,6 @@ class _Fetch:
     async def _write(self, transfer: Transfer, partial: Partial) -> None:
         async def append(chunks: list[bytes], count: int) -> None:
             await _run(self._hashing, partial.append, chunks, count)
-            self._moved.set()
 
         with self._leaving(transfer):
             await transfer.write(append)

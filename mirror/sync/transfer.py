@@ -7,6 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+import aiohttp
 import msgspec
 
 from mirror.errors import MirrorError, SizeMismatch, Stalled, Truncated
@@ -16,8 +17,6 @@ from mirror.sync.pieces import Piece, Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    import aiohttp
 
     from mirror.sync.events import Emit
     from mirror.sync.http import Http
@@ -70,14 +69,26 @@ class NotResumed(Truncated):
 
 
 class Transfer:
-    """The transfer of `wanted` into `partial`, which may hold a prefix of it already."""
+    """The transfer of `wanted` into `partial`, which may hold a prefix of it already.
 
-    def __init__(self, wanted: Wanted, partial: Partial, options: FetchOptions, emit: Emit) -> None:
+    `moved` is set whenever another connection may find something to do in it.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        partial: Partial,
+        options: FetchOptions,
+        *,
+        emit: Emit,
+        moved: asyncio.Event,
+    ) -> None:
         self.wanted = wanted
         self.pieces = Pieces(wanted.size, partial.size)
         self._partial = partial
         self._options = options
         self._emit = emit
+        self._moved = moved
         self._validator = partial.validator
         self._unreported = 0
         self._reported_at = time.monotonic()
@@ -92,15 +103,12 @@ class Transfer:
         async with http.get(self.wanted.url, headers, ok=(200, 206, 416)) as response:
             self._check_answer(response, piece)
             await self._note_validator(response)
-            low = _LowSpeed(self._options, self._url)
-            while not piece.whole:
-                chunk = await low.watch(response.content)
-                if not chunk:
-                    raise Truncated(
-                        f"{self._url} ended after {piece.at} of {self.wanted.size} bytes"
-                    )
-                await http.rate.take(len(chunk))
-                await self._put(piece, chunk)
+            try:
+                await self._receive(http, piece, response.content)
+            except aiohttp.ClientPayloadError:
+                await self._put(piece, _rest(response.content))
+                if not piece.whole:
+                    raise
             if response.content_length is None and piece.end == self.wanted.size:
                 await self._expect_end(response)
 
@@ -111,7 +119,17 @@ class Transfer:
             if count:
                 await append(chunks, count)
                 self.pieces.written += count
+                self._moved.set()
                 self._report(count)
+
+    async def _receive(self, http: Http, piece: Piece, content: aiohttp.StreamReader) -> None:
+        low = _LowSpeed(self._options, self._url)
+        while not piece.whole:
+            chunk = await low.watch(content)
+            if not chunk:
+                raise Truncated(f"{self._url} ended after {piece.at} of {self.wanted.size} bytes")
+            await http.rate.take(len(chunk))
+            await self._put(piece, chunk)
 
     async def _put(self, piece: Piece, chunk: bytes) -> None:
         if piece.end == self.wanted.size and piece.at + len(chunk) > piece.end:
@@ -148,6 +166,7 @@ class Transfer:
             raise self._mismatch(f"the source offers {size} bytes ({_form(response)})")
         if response.status == 206 or response.headers.get("Accept-Ranges") == "bytes":
             self.pieces.divisible = True
+            self._moved.set()
 
     async def _note_validator(self, response: aiohttp.ClientResponse) -> None:
         given = _validator(response)
@@ -200,6 +219,12 @@ class _LowSpeed:
                 )
             self._waited, self._received = 0.0, 0
         return chunk
+
+
+def _rest(content: aiohttp.StreamReader) -> bytes:
+    """Return what had come before the connection broke: reading would give the error first."""
+    content.set_exception(None)  # type: ignore[arg-type]  # the only public way to clear it
+    return content.read_nowait()
 
 
 def _validator(response: aiohttp.ClientResponse) -> str:

@@ -13,8 +13,7 @@
 | `other_signing_key` | another one, that nobody trusts |
 | `sample_upstream` | a signed `SampleUpstream` of two versions, fresh for each test |
 | `serve` | serve a directory until the test ends: `serve(root).url` |
-
-For an upstream that misbehaves, see `mirror.testing.bad_upstream`.
+| `misbehave` | the same with faults: `url, upstream = misbehave(root)`, see `bad_upstream` |
 """
 
 from __future__ import annotations
@@ -26,10 +25,11 @@ import pytest
 
 # Only pytest is imported before a test asks for a fixture: the plugin is loaded in every run.
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mirror.signing.key import SigningKey
+    from mirror.testing.bad_upstream import BadUpstream
     from mirror.testing.sample import SampleUpstream
     from mirror.testing.serve import Request
 
@@ -86,6 +86,20 @@ def serve() -> Iterator[Serve]:
         def start(root: Path, *, port: int = 0) -> Served:
             log: list[Request] = []
             return Served(servers.enter_context(serve_in_thread(root, log, port=port)), log)
+
+        yield start
+
+
+@pytest.fixture
+def misbehave() -> Iterator[Callable[[Path], tuple[str, BadUpstream]]]:
+    """Return a function that serves a directory, with faults, until the test ends."""
+    from mirror.testing.bad_upstream import BadUpstream
+
+    with contextlib.ExitStack() as servers:
+
+        def start(root: Path) -> tuple[str, BadUpstream]:
+            upstream = BadUpstream(root)
+            return servers.enter_context(upstream.serve_in_thread()), upstream
 
         yield start
 

@@ -62,13 +62,20 @@ def serve_in_thread(
     root: Path, log: list[Request] | None = None, *, port: int = 0
 ) -> Iterator[str]:
     """Do the same from a thread of its own, for code that blocks."""
+    with in_thread(serve_directory(root, log, port=port)) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def in_thread(serving: contextlib.AbstractAsyncContextManager[str]) -> Iterator[str]:
+    """Enter an async server in a thread of its own; yield the URL that it yields."""
     ready: list[str | BaseException] = []
     started = threading.Event()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with serve_directory(root, log, port=port) as url:
+        async with serving as url:
             ready.append(url)
             started.set()
             await stop.wait()
