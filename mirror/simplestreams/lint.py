@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mirror.simplestreams.collector import collector_paused
 from mirror.simplestreams.lint_findings import MaasFinding
 from mirror.simplestreams.lint_products import DATATYPES, is_time, lint_products, who_needs_format
 
@@ -22,6 +23,7 @@ __all__ = ["MaasFinding", "lint_stream"]
 _FOR_OLD_MAAS = "index-all."
 
 
+@collector_paused()
 def lint_stream(files: Mapping[str, bytes]) -> list[MaasFinding]:
     """Return the findings on a stream: its plain JSON by path (`streams/v1/index.json`).
 

@@ -6,9 +6,7 @@ is left out with its reason, so that one mistake of a publisher costs one versio
 
 from __future__ import annotations
 
-import gc
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,13 +19,13 @@ from mirror.errors import (
     StreamError,
 )
 from mirror.model import Attributes, Item, Product, Version
+from mirror.simplestreams.collector import collector_paused
 from mirror.simplestreams.conflicts import Rejected, drop_conflicts
 from mirror.simplestreams.levels import Aliases, lift, of_items, of_the_file
 from mirror.simplestreams.paths import check_content_id, check_item_path, check_metadata_path
 from mirror.simplestreams.timestamps import parse_updated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from mirror.simplestreams.limits import Limits
@@ -83,16 +81,15 @@ def parse_index(data: bytes, limits: Limits) -> Index:
     return Index(_updated(top, "the index"), tuple(e for e in read if e.format == PRODUCTS_FORMAT))
 
 
+@collector_paused()
 def parse_products(data: bytes, limits: Limits) -> ProductsFile:
     """Read a products file, with inheritance and `_aliases` expanded.
 
     Raises NotJson, MetadataInvalid, MetadataTooLarge for what spoils the whole file.
     """
-    with _gc_paused():
-        top = _decode(data, limits.products_bytes, "the products file", PRODUCTS_FORMAT)
-        reader = _Reader(top, limits)
-        products = reader.products()
-        kept, conflicting = drop_conflicts(products)
+    top = _decode(data, limits.products_bytes, "the products file", PRODUCTS_FORMAT)
+    reader = _Reader(top, limits)
+    kept, conflicting = drop_conflicts(reader.products())
     datatype = _text(top.get("datatype", ""), "'datatype' of the products file")
     return ProductsFile(
         reader.content_id,
@@ -144,6 +141,9 @@ class _Reader:
             attributes = {**self._inherited, **attributes}
         versions = self._versions(name, raw_versions, of_items(attributes))
         lift(attributes, versions)
+        for key in ("arch", "label"):
+            if not isinstance(attributes.get(key), str):
+                raise MetadataInvalid(f"product {name} has no {key}: no MAAS can read it")
         return Product(name, self.content_id, attributes, versions)
 
     def _versions(
@@ -184,10 +184,9 @@ def _item(name: str, raw: object, inherited: Attributes) -> Item:
         raise MetadataInvalid(f"item {name[:60]!r} is not an object")
     if inherited:
         raw = {**inherited, **raw}
-    path = raw.pop("path", None)
-    sha256 = raw.pop("sha256", None)
-    size = raw.pop("size", None)
-    ftype = raw.pop("ftype", None)
+    take = raw.pop
+    path, ftype = take("path", None), take("ftype", None)
+    sha256, size = take("sha256", None), take("size", None)
     if type(path) is not str or type(ftype) is not str or not ftype:
         raise MetadataInvalid(f"item {name[:60]!r} has no path or no ftype")
     check_item_path(path)
@@ -269,18 +268,3 @@ def _check_name(name: str, what: str) -> None:
     """Refuse names that would garble a terminal or a log, or that no file system can hold."""
     if not name.isprintable() or not 0 < len(name) <= MAX_NAME:
         raise MetadataInvalid(f"unusable name of {what}: {name[:60]!r}")
-
-
-@contextmanager
-def _gc_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking the growing tree again and again: it halves the time.
-
-    Nothing here makes a cycle.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.errors import Equivocation, FromTheFuture, MetadataMismatch, Rollback, Stale
+from mirror.simplestreams.collector import collector_paused
 from mirror.simplestreams.read import parse_index, parse_products
 from mirror.simplestreams.timestamps import format_updated
 
@@ -81,6 +82,7 @@ class TrustedStream:
         self._seen = {INDEX: found}
         return index
 
+    @collector_paused()
     def update_products(self, entry: IndexEntry, data: bytes) -> ProductsFile:
         """Believe the products file of an entry of the index, or raise as `update_index` does."""
         index = self._index

@@ -21,6 +21,7 @@ import msgspec
 
 from mirror.errors import MetadataInvalid, PathConflict, StreamRefusedByMaas
 from mirror.model import Kind
+from mirror.simplestreams.collector import collector_paused
 from mirror.simplestreams.conflicts import conflicting_paths
 from mirror.simplestreams.kinds import ITEMS, kind_of
 from mirror.simplestreams.paths import check_content_id, check_item_path
@@ -58,6 +59,7 @@ class _ProductsFile(msgspec.Struct, frozen=True):
     products: list[Product]
 
 
+@collector_paused()
 def write_stream(products: Iterable[Product], updated: datetime) -> list[Document]:
     """Write the products files, then `index-all`, then `index`.
 

@@ -189,6 +189,8 @@ def test_a_products_file_that_can_not_be_used_says_why(changes, says):
     [
         ([], "is not an object"),
         (raw_product(versions=[]), "'versions' of product"),
+        (raw_product(arch=None), "has no arch: no MAAS can read it"),
+        (raw_product(label=5), "has no label: no MAAS can read it"),
         (raw_product(versions=None), "'versions' of product"),
     ],
 )
