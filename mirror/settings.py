@@ -8,17 +8,31 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mirror.errors import SettingsInvalid
 
 DEFAULT_DATA_DIR = Path("/var/lib/maas-image-mirror")
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)?", re.ASCII)
+_SECONDS = {None: 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def _duration(value: object) -> object:
+    """Read `90`, `90 s`, `5 min`, `2 h` and `7 d`; leave the rest (ISO 8601) to pydantic."""
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    return float(found[1]) * _SECONDS[found[2]] if found else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class _Section(BaseModel):
@@ -31,7 +45,7 @@ class ServerSettings(_Section):
     host: str = "0.0.0.0"  # noqa: S104  (a mirror is there to be reached)
     port: int = Field(default=8080, ge=0, le=65535)
     workers: int = Field(default=2, ge=1, le=64)
-    drain: timedelta = timedelta(minutes=5)
+    drain: Duration = timedelta(minutes=5)
     """How long running transfers may go on after SIGTERM."""
 
 
@@ -39,11 +53,11 @@ class SyncSettings(_Section):
     """[sync]: how files are fetched."""
 
     connections: int = Field(default=8, ge=1, le=64)
-    stall_timeout: timedelta = timedelta(seconds=30)
+    stall_timeout: Duration = timedelta(seconds=30)
     """How long a connection may send nothing."""
     low_speed: ByteSize = ByteSize(1024)
     """Bytes per second below which a transfer is given up ..."""
-    low_speed_time: timedelta = timedelta(seconds=60)
+    low_speed_time: Duration = timedelta(seconds=60)
     """... when it lasts this long."""
     attempts: int = Field(default=5, ge=1, le=20)
     channel: str = "stable"
@@ -55,7 +69,7 @@ class StoreSettings(_Section):
 
     min_free: ByteSize = ByteSize(256 * 1024 * 1024)
     """A sync that would leave less free space than this does not start."""
-    grace: timedelta = timedelta(days=2)
+    grace: Duration = timedelta(days=2)
     """How long paths of superseded snapshots are answered, and unreferenced blobs kept."""
 
 
@@ -69,7 +83,7 @@ class PluginSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Durations are seconds or ISO 8601; sizes may say `10 GiB`."""
+    """Everything that can be set. Durations: `90`, `5 min`, `2 h`, `7 d`; sizes: `10 GiB`."""
 
     model_config = SettingsConfigDict(
         env_prefix="MIRROR_", env_nested_delimiter="__", frozen=True, extra="forbid"

@@ -39,6 +39,14 @@ def test_the_file_in_the_data_dir_is_read(tmp_path):
     assert settings.server.port == 81
 
 
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("90", 90), ("'5 min'", 300), ("'2h'", 7200), ("'PT1M'", 60)]
+)
+def test_durations(tmp_path, written, seconds):
+    file = write(tmp_path, f"[store]\ngrace = {written}\n")
+    assert load_settings(config=file).store.grace == timedelta(seconds=seconds)
+
+
 def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
     file = write(tmp_path, "[server]\nport = 81\nworkers = 3\n")
     monkeypatch.setenv("MIRROR_SERVER__PORT", "82")
