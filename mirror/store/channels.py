@@ -90,11 +90,13 @@ class Channels:
 
     def history(self, name: str) -> list[Switch]:
         """Return the switches of the channel that took effect, oldest first."""
-        switches = self._read_history(name)
-        after = [switch.previous for switch in switches[1:]] + [self.current(name)]
-        return [
-            switch for switch, then in zip(switches, after, strict=True) if switch.snapshot == then
-        ]
+        happened: list[Switch] = []
+        then = self.current(name)
+        for switch in reversed(self._read_history(name)):
+            if switch.snapshot == then:
+                happened.append(switch)
+                then = switch.previous
+        return happened[::-1]
 
     def live(self, name: str, grace: timedelta, now: datetime | None = None) -> list[str]:
         """Return the snapshots whose paths the channel answers for, the current one first.

@@ -60,7 +60,18 @@ def make_dirs(path: Path) -> None:
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Put a file there, whole or not at all; durable on return. Raises the errors of the disk."""
     with disk_errors(path):
-        _write_temp(path.parent, path.name, data, mode).replace(path)
+        fd, temp = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMP_SUFFIX, dir=path.parent)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(fd, mode)
+                os.fsync(fd)
+            Path(temp).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(temp).unlink()
+            raise
         sync_dir(path.parent)
 
 
@@ -79,21 +90,6 @@ def append_line(path: Path, line: bytes) -> None:
             os.fsync(file.fileno())
         if fresh:
             sync_dir(path.parent)
-
-
-def _write_temp(folder: Path, name: str, data: bytes, mode: int = 0o644) -> Path:
-    fd, text = tempfile.mkstemp(prefix=f".{name}.", suffix=TEMP_SUFFIX, dir=folder)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(fd, mode)
-            os.fsync(fd)
-    except BaseException:
-        with suppress(OSError):
-            Path(text).unlink()
-        raise
-    return Path(text)
 
 
 def _sync(path: Path, flags: int) -> None:

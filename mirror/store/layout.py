@@ -7,8 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirror.errors import DataDirNotOurs, DataDirNotWritable, MirrorError, NotInitialised
-from mirror.store.durable import make_dirs, write_atomic
+from mirror.errors import (
+    DataDirNotOurs,
+    DataDirNotWritable,
+    MirrorError,
+    NoSpace,
+    NotInitialised,
+    StoreError,
+)
+from mirror.store.durable import disk_errors, make_dirs, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,16 +71,21 @@ class DataDir:
         Raises DataDirNotOurs when it holds files of someone else, DataDirNotWritable, NoSpace.
         """
         try:
-            make_dirs(self.root)
-            strangers = {entry.name for entry in self.root.iterdir()} - _IGNORED
-            if self.format.exists() or any(not _is_temp(name) for name in strangers):
-                self.check()
-            else:
-                write_atomic(self.format, _FORMAT)
-            for folder in (self.blobs / "sha256", self.incoming, self.snapshots, self.channels):
-                make_dirs(folder)
-        except OSError as error:
-            raise DataDirNotWritable(f"{error.filename or self.root}: {error.strerror}") from error
+            with disk_errors(self.root):
+                self._make()
+        except NoSpace:
+            raise
+        except StoreError as error:
+            raise DataDirNotWritable(error.what) from error
+
+    def _make(self) -> None:
+        make_dirs(self.root)
+        if self.format.exists() or self._strangers():
+            self.check()
+        else:
+            write_atomic(self.format, _FORMAT)
+        for folder in (self.blobs / "sha256", self.incoming, self.snapshots, self.channels):
+            make_dirs(folder)
 
     def check(self) -> None:
         """Raise NotInitialised or DataDirNotOurs unless the directory is ours. Writes nothing."""
@@ -91,15 +103,14 @@ class DataDir:
 
     def _no_mark(self) -> MirrorError:
         try:
-            names = sorted(entry.name for entry in self.root.iterdir())
+            strangers = self._strangers()
         except OSError as error:
             return NotInitialised(f"{self.root}: {error.strerror}")
-        strangers = [name for name in names if name not in _IGNORED and not _is_temp(name)]
         if not strangers:
             return NotInitialised(f"{self.root} is empty")
         return DataDirNotOurs(f"{self.root} holds other files: {', '.join(strangers[:5])}")
 
-
-def _is_temp(name: str) -> bool:
-    # of a creation that was cut short
-    return name.startswith(".format.")
+    def _strangers(self) -> list[str]:
+        names = sorted(entry.name for entry in self.root.iterdir())
+        # a temp file of `format` is from a creation that was cut short
+        return [name for name in names if name not in _IGNORED and not name.startswith(".format.")]

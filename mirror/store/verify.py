@@ -98,16 +98,26 @@ def _check(blob: Path, ref: FileRef, pace: _Pace) -> str:
     """Return what is wrong with the blob, '' if nothing."""
     with disk_errors(blob):
         try:
-            fd = os.open(blob, os.O_RDONLY | os.O_NOFOLLOW)
+            return "" if _digest(blob, ref, pace) == ref.sha256 else "corrupt"
         except FileNotFoundError:
             pace.read(ref.size)
             return "missing"
-        with os.fdopen(fd, "rb", buffering=0) as file:
-            if os.fstat(fd).st_size != ref.size:
-                pace.read(ref.size)
-                return "corrupt"
-            digest = hashlib.sha256()
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-                pace.read(len(piece))
-    return "" if digest.hexdigest() == ref.sha256 else "corrupt"
+        except PermissionError:
+            raise
+        except OSError:
+            # a bad sector, or a link or directory in its place
+            return "corrupt"
+
+
+def _digest(blob: Path, ref: FileRef, pace: _Pace) -> str:
+    """Return the blob's sha256; '' when its size alone tells that it is wrong."""
+    fd = os.open(blob, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        if os.fstat(fd).st_size != ref.size:
+            pace.read(ref.size)
+            return ""
+        digest = hashlib.sha256()
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+            pace.read(len(piece))
+    return digest.hexdigest()
