@@ -28,20 +28,14 @@ def conflicting_paths(products: Iterable[Product]) -> set[str]:
     Several kernel flavours that share one squashfs (same path, digest and size) are no conflict.
     """
     claims: dict[str, Item] = {}
-    folders: set[str] = set()
     conflicts = set()
     for product in products:
         for version in product.versions:
             for item in version.items:
-                path = item.path
-                first = claims.setdefault(path, item)
+                first = claims.setdefault(item.path, item)
                 if first is not item and (first.sha256 != item.sha256 or first.size != item.size):
-                    conflicts.add(path)
-                folder = path.rpartition("/")[0]
-                while folder and folder not in folders:
-                    folders.add(folder)
-                    folder = folder.rpartition("/")[0]
-    return conflicts | (folders & claims.keys())
+                    conflicts.add(item.path)
+    return conflicts | (_folders(claims) & claims.keys())
 
 
 def drop_conflicts(
@@ -54,6 +48,15 @@ def drop_conflicts(
     rejected: list[Rejected] = []
     kept = tuple(_without(product, conflicts, rejected) for product in products)
     return kept, tuple(rejected)
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    folders = set()
+    new = {path.rpartition("/")[0] for path in paths}
+    while new:
+        folders |= new
+        new = {folder.rpartition("/")[0] for folder in new} - folders
+    return folders - {""}
 
 
 def _without(product: Product, conflicts: set[str], rejected: list[Rejected]) -> Product:
