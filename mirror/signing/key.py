@@ -170,7 +170,8 @@ def _empty_home(home: Path) -> None:
 
 def _generate(gpg: gnupg.GPG, work: Path, home: Path, name: str, algorithm: str) -> None:
     request = _ALGORITHMS[algorithm] + f"Key-Usage: sign\nName-Real: {name}\nExpire-Date: 0\n"
-    made = gpg.gen_key(request + "%no-protection\n%commit\n")
+    # as bytes, for python-gnupg would write it in Latin-1
+    made = gpg.gen_key((request + "%no-protection\n%commit\n").encode())
     if made.returncode != 0 or not made.fingerprint:
         raise SigningFailed(f"gpg could not make a key{why(made)}")
     try:

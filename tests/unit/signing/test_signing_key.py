@@ -97,14 +97,14 @@ def test_many_threads_sign_at_once(key: SigningKey, verifier: Verifier) -> None:
 
 
 def test_the_default_key_is_rsa_and_never_expires(tmp_path: Path) -> None:
-    with SigningKey.create(tmp_path / "key", "a mirror") as key:
+    with SigningKey.create(tmp_path / "key", "Spiegel Zürich 漢") as key:
         home = ["--homedir", str(key.home)]
         listing = subprocess.run(
             ["gpg", *home, "--with-colons", "--list-keys"], capture_output=True, check=True
         ).stdout.decode()
         pub = next(line.split(":") for line in listing.splitlines() if line.startswith("pub:"))
         assert (pub[2], pub[3], pub[6], pub[11].lower()) == ("3072", "1", "", "scsc")
-        assert ":a mirror:" in listing
+        assert ":Spiegel Zürich 漢:" in listing
         assert key.fingerprint in listing
         assert b"Hash: SHA512" in key.clearsign(b"{}\n")
 
