@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mirror.server.content import Content
     from mirror.server.readiness import Readiness
 
+CLEANUP = 0.5
+"""Seconds for aiohttp to close what is left; running transfers have been waited for by then."""
+
 _KEY_TYPES = {
     "mirror.gpg": "application/octet-stream",
     "mirror.asc": "text/plain; charset=utf-8",
@@ -57,7 +60,7 @@ def build_app(readiness: Callable[[], Readiness], keys: Mapping[str, bytes]) -> 
 
 
 async def make_runner(
-    app: web.Application, content: Content, *, drain: float, access_log: logging.Logger | None
+    app: web.Application, content: Content, *, access_log: logging.Logger | None
 ) -> web.AppRunner:
     """Return a runner, set up, whose connections ask `content` first and `app` for the rest."""
     _log.addFilter(_is_our_fault)
@@ -65,7 +68,7 @@ async def make_runner(
         app,
         access_log=access_log,
         logger=_log,
-        shutdown_timeout=drain,
+        shutdown_timeout=CLEANUP,
         keepalive_timeout=KEEP_ALIVE,
     )
     await runner.setup()
@@ -75,7 +78,15 @@ async def make_runner(
     ask_app = server.request_handler
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return await content.answer(request) or await ask_app(request)
+        content.busy += 1
+        try:
+            reply = await content.answer(request)
+            if reply is None:
+                return await ask_app(request)
+            await reply.send(request)
+            return reply
+        finally:
+            content.busy -= 1
 
     server.request_handler = handle
     return runner

@@ -41,6 +41,8 @@ class Content:
     def __init__(self, blobs: OpenBlobs, pinned: PinnedTrees) -> None:
         self.published = Published()
         self.draining = False
+        self.busy = 0
+        """Requests that are being answered."""
         self._blobs = blobs
         self._pinned = pinned
 

@@ -66,18 +66,27 @@ class Reply(web.StreamResponse):
         """The length of the body in bytes, for the access log."""
         return self._length
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send all of it."""
+    async def send(self, request: web.BaseRequest) -> None:
+        """Send all of it; a client that goes away is no error."""
+        try:
+            await self._send_all(request)
+        except ConnectionError:
+            self._alive = False
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002
+        """Do nothing: aiohttp calls this after the handler, and `send` has sent all by then."""
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Do nothing, for the same reason."""
+
+    async def _send_all(self, request: web.BaseRequest) -> None:
         transport = _check_open(request.transport)
         self._alive = request.keep_alive and self._keep_alive is not False
         head = self._head(request)
         body = self._pieces if request.method != "HEAD" else ()
         await _send(transport, request.writer, (head, *body))
         await request.writer.drain()
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Do nothing: `prepare` has sent all."""
 
     def _head(self, request: web.BaseRequest) -> bytes:
         length = b"" if self.status == 304 else b"Content-Length: %d\r\n" % self._length

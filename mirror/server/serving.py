@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mirror.server.options import ServerOptions
 
 BACKLOG = 1024
+DRAIN_POLL = 0.05
 _access_log = logging.getLogger("mirror.access")
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,6 @@ async def serving(options: ServerOptions, sockets: Sequence[socket.socket]) -> A
     runner = await make_runner(
         build_app(server.readiness, keys),
         server.content,
-        drain=options.drain.total_seconds(),
         access_log=_access_log if options.access_log else None,
     )
     watching = asyncio.create_task(server.watch())
@@ -68,19 +68,25 @@ async def serving(options: ServerOptions, sockets: Sequence[socket.socket]) -> A
     finally:
         watching.cancel()
         server.content.draining = True
-        await _drain(runner, options.drain.total_seconds())
+        await _drain(runner, server.content, options.drain.total_seconds())
         with suppress(asyncio.CancelledError):
             await watching
         server.blobs.clear()
 
 
-async def _drain(runner: web.AppRunner, seconds: float) -> None:
+async def _drain(runner: web.AppRunner, content: Content, seconds: float) -> None:
     """Stop accepting, let running transfers end, and cut those that take longer."""
-    try:
-        # aiohttp waits as long again after it has cancelled a handler
-        await asyncio.wait_for(runner.cleanup(), seconds + 1)
-    except TimeoutError:
-        _log.warning("some transfers were still running after %g s; they were cut", seconds)
+    for site in list(runner.sites):
+        await site.stop()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    # not aiohttp's own waiting: a connection that was accepted a moment ago may wait in vain there;
+    # and no event: every request would pay for it, and this is once in a life
+    while content.busy and loop.time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(DRAIN_POLL)
+    if content.busy:
+        _log.warning("%d transfers ran for more than %g s; they were cut", content.busy, seconds)
+    await runner.cleanup()
 
 
 class _Server:

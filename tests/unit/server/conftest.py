@@ -68,10 +68,14 @@ class Mirror:
         return self.blob(data)
 
 
-
 @pytest.fixture
 def mirror(tmp_path, signing_key):
     return Mirror(tmp_path / "data", signing_key)
+
+
+@pytest.fixture(scope="module")
+def shared_mirror(tmp_path_factory, signing_key):
+    return Mirror(tmp_path_factory.mktemp("shared") / "data", signing_key)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from mirror.model import utcnow
+from mirror.server import serving
 
 INDEX = "/images/stable/streams/v1/index.json"
 
@@ -18,6 +19,11 @@ def _files(version):
         "shared": b"the same in all",
         "changing": f"now {version}".encode(),
     }
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch):
+    monkeypatch.setattr(serving, "INTERVAL", 0.05)
 
 
 @pytest.fixture
@@ -44,7 +50,8 @@ def ready(http):
     return ready
 
 
-async def test_a_switch_is_noticed_and_old_files_stay(mirror, read, eventually):
+async def test_a_switch_is_noticed_and_old_files_stay(mirror, read, eventually, monkeypatch):
+    monkeypatch.undo()
     first = mirror.publish(_files(1))
     async with mirror.serving() as url:
         assert await read(url + INDEX) == (200, b'{"version": "1"}\n')
@@ -60,7 +67,10 @@ async def test_a_switch_is_noticed_and_old_files_stay(mirror, read, eventually):
         assert await read(f"{url}/images/stable/noble/1/boot-kernel") == (200, b"kernel 1")
         assert await read(f"{url}/images/stable/changing") == (200, b"now 2")
         assert await read(f"{url}/snapshots/{first}/changing") == (200, b"now 1")
-        assert await read(f"{url}/snapshots/{first}/noble/2/boot-kernel") == (404, b"404: not found\n")
+        assert await read(f"{url}/snapshots/{first}/noble/2/boot-kernel") == (
+            404,
+            b"404: not found\n",
+        )
 
 
 @pytest.mark.parametrize(("hours", "status"), [(1, 200), (3, 404)])

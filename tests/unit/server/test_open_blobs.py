@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from mirror.server.blobs import OpenBlobs
 
 
 def _open_files():
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def test_a_blob_is_opened_once(tmp_path):
@@ -59,9 +60,7 @@ async def test_a_blob_is_looked_up_again_after_a_while(tmp_path, monkeypatch):
     assert await blobs.get("a") is not first
 
 
-async def test_descriptors_are_closed_when_the_last_user_lets_go(
-    tmp_path, monkeypatch, eventually
-):
+async def test_descriptors_are_closed_when_the_last_user_lets_go(tmp_path, monkeypatch, eventually):
     (tmp_path / "a").write_bytes(b"hello")
     blobs = OpenBlobs(tmp_path.joinpath)
     before = _open_files()

@@ -73,14 +73,16 @@ def test_nothing_of_an_empty_file_can_be_sent():
 
 
 @given(
-    header=st.from_regex(r"bytes=([0-9]{0,4}-[0-9]{0,4})(,[0-9]{0,4}-[0-9]{0,4}){0,3}", fullmatch=True),
+    header=st.from_regex(
+        r"bytes=([0-9]{0,4}-[0-9]{0,4})(,[0-9]{0,4}-[0-9]{0,4}){0,3}", fullmatch=True
+    ),
     size=st.integers(0, 5000),
 )
 def test_every_span_lies_within_the_file_and_none_overlaps(header, size):
     seen = set()
     for start, length in parse_range(header, size) or []:
         assert length > 0
-        assert 0 <= start
+        assert start >= 0
         assert start + length <= size
         assert seen.isdisjoint(range(start, start + length))
         seen.update(range(start, start + length))
