@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gnupg
 
-from mirror.errors import GpgMissing, StoreError
+from mirror.errors import GpgMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
 TIMEOUT = 120
 """Seconds that one run of gpg may take; a 64 MiB products file takes about two."""
 
 TIMED_OUT = frozenset({124, 137})
 """How `timeout` ends when the time was up."""
-
-_SOCKET_ROOM = 80
-"""An agent's socket address holds 108 bytes: a temporary home must be short of that."""
 
 # We judge the outcome ourselves; python-gnupg's log would repeat it, and the plaintext too.
 logging.getLogger("gnupg").setLevel(logging.CRITICAL)
@@ -56,45 +50,10 @@ def open_gpg(home: Path) -> gnupg.GPG:
     return gpg
 
 
-def temporary_home() -> Path:
-    """Return a new private directory (0700) whose path has room for an agent's socket."""
-    folder = tempfile.gettempdir()
-    short = folder if len(os.fsencode(folder)) < _SOCKET_ROOM else "/tmp"  # noqa: S108
-    with _temporary_errors(short):
-        return Path(tempfile.mkdtemp(prefix="mirror-gpg-", dir=short))
-
-
-@contextmanager
-def temporary_file(gpg: gnupg.GPG, data: bytes) -> Iterator[Path]:
-    """Give a file with these bytes in the home of gpg, for as long as the context lasts."""
-    with ExitStack() as stack:
-        with _temporary_errors(gpg.gnupghome):
-            file = stack.enter_context(tempfile.NamedTemporaryFile(dir=gpg.gnupghome))
-            file.write(data)
-            file.flush()
-        yield Path(file.name)
-
-
-def remove_home(home: Path) -> None:
-    """Remove a temporary home, whatever state it is in."""
-    shutil.rmtree(home, ignore_errors=True)
-
-
 def why(result: gnupg.StatusHandler) -> str:
     """Return gpg's last message, to be put behind an error; '' when it said nothing."""
     lines = [line for line in result.stderr.splitlines() if line.startswith("gpg:")]
     return f": {lines[-1][4:].strip()}" if lines else ""
-
-
-@contextmanager
-def _temporary_errors(folder: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"temporary directory {folder}: {error.strerror}",
-            remedy="Make room there, or name another directory in TMPDIR.",
-        ) from error
 
 
 def status_lines(stderr: str) -> list[list[str]]:

@@ -10,19 +10,17 @@ from __future__ import annotations
 import os
 import re
 import threading
-import weakref
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from mirror.errors import AlreadyExists, SigningFailed, UsageProblem
-from mirror.signing.agent import Agent
-from mirror.signing.gpg import open_gpg, why
+from mirror.signing.gpg import why
+from mirror.signing.home import Home
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    import gnupg
 
 RSA3072 = "rsa3072"
 ED25519 = "ed25519"
@@ -48,8 +46,7 @@ class SigningKey:
         self.home = home
         self._opening = threading.Lock()
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
-        self._gpg: gnupg.GPG | None = None
-        self._stop: weakref.finalize[..., Any] | None = None
+        self._temporary: Home | None = None
 
     @classmethod
     def create(cls, home: Path, name: str, *, algorithm: str = RSA3072) -> SigningKey:
@@ -63,11 +60,11 @@ class SigningKey:
         if cls.exists(home):
             raise AlreadyExists(f"{home} holds a key already")
         _empty_home(home)
-        agent = Agent(home)
+        work = Home(home)
         try:
-            _generate(open_gpg(agent.home), agent.home, home, name, algorithm)
+            _generate(work, home, name, algorithm)
         finally:
-            agent.close()
+            work.close()
         return cls.open(home)
 
     @staticmethod
@@ -96,14 +93,14 @@ class SigningKey:
     def close(self) -> None:
         """End the agent. Signing again starts a new one."""
         with self._opening:
-            self._gpg = None
-            if self._stop is not None:
-                self._stop()
+            if self._temporary is not None:
+                self._temporary.close()
+            self._temporary = None
 
     @cached_property
     def fingerprint(self) -> str:
         """The key's fingerprint, 40 hex digits in upper case."""
-        return str(self._opened().list_keys()[0]["fingerprint"])
+        return str(self._opened().gpg.list_keys()[0]["fingerprint"])
 
     def public_binary(self) -> bytes:
         """Return the public key as a binary keyring."""
@@ -133,10 +130,10 @@ class SigningKey:
         return self._sign(data, detach=True)
 
     def _sign(self, data: bytes, *, detach: bool) -> bytes:
-        gpg = self._opened()
+        home = self._opened()
         with self._turns:
             try:
-                result = gpg.sign(
+                result = home.gpg.sign(
                     data, detach=detach, clearsign=not detach, extra_args=["--digest-algo=SHA512"]
                 )
             except OSError as error:
@@ -145,17 +142,11 @@ class SigningKey:
             raise SigningFailed(f"gpg could not sign with the key in {self.home}{why(result)}")
         return bytes(result.data)
 
-    def _opened(self) -> gnupg.GPG:
+    def _opened(self) -> Home:
         with self._opening:
-            if self._gpg is None:
-                agent = Agent(self.home)
-                self._stop = weakref.finalize(self, agent.close)
-                try:
-                    self._gpg = open_gpg(agent.home)
-                except BaseException:
-                    self._stop()
-                    raise
-            return self._gpg
+            if self._temporary is None or not self._temporary.is_whole():
+                self._temporary = Home(self.home)
+            return self._temporary
 
 
 def _empty_home(home: Path) -> None:
@@ -168,18 +159,18 @@ def _empty_home(home: Path) -> None:
         raise SigningFailed(f"{home} can't be made: {error.strerror}") from error
 
 
-def _generate(gpg: gnupg.GPG, work: Path, home: Path, name: str, algorithm: str) -> None:
+def _generate(work: Home, home: Path, name: str, algorithm: str) -> None:
     request = _ALGORITHMS[algorithm] + f"Key-Usage: sign\nName-Real: {name}\nExpire-Date: 0\n"
     # as bytes, for python-gnupg would write it in Latin-1
-    made = gpg.gen_key((request + "%no-protection\n%commit\n").encode())
+    made = work.gpg.gen_key((request + "%no-protection\n%commit\n").encode())
     if made.returncode != 0 or not made.fingerprint:
         raise SigningFailed(f"gpg could not make a key{why(made)}")
     try:
         for file in (home / "private-keys-v1.d").iterdir():
             _sync(file)
-        _write(home / "pubring.kbx", (work / "pubring.kbx").read_bytes())
-        _write(home / _BINARY, gpg.export_keys(made.fingerprint, armor=False))
-        _write(home / _ARMORED, gpg.export_keys(made.fingerprint).encode())
+        _write(home / "pubring.kbx", (work.path / "pubring.kbx").read_bytes())
+        _write(home / _BINARY, work.gpg.export_keys(made.fingerprint, armor=False))
+        _write(home / _ARMORED, work.gpg.export_keys(made.fingerprint).encode())
     except OSError as error:
         raise SigningFailed(f"the key can't be written to {home}: {error.strerror}") from error
 

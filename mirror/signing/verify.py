@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import re
 import threading
-import weakref
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -31,16 +30,8 @@ from mirror.errors import (
     SignatureInvalid,
     Unsigned,
 )
-from mirror.signing.gpg import (
-    TIMED_OUT,
-    TIMEOUT,
-    open_gpg,
-    remove_home,
-    status_lines,
-    temporary_file,
-    temporary_home,
-    why,
-)
+from mirror.signing.gpg import TIMED_OUT, TIMEOUT, status_lines, why
+from mirror.signing.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -79,8 +70,7 @@ class Verifier:
         self._keyring = keyring
         self._allowed = frozenset(_fingerprint(text, name) for text in fingerprints)
         self._opening = threading.Lock()
-        self._gpg: gnupg.GPG | None = None
-        self._remove: weakref.finalize[..., Any] | None = None
+        self._home: Home | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,9 +86,9 @@ class Verifier:
     def close(self) -> None:
         """Remove the temporary home. Using the verifier again makes a new one."""
         with self._opening:
-            self._gpg = None
-            if self._remove is not None:
-                self._remove()
+            if self._home is not None:
+                self._home.close()
+            self._home = None
 
     def check(self) -> None:
         """Raise KeyringInvalid or KeyNotTrusted now, not at the first verification."""
@@ -119,31 +109,29 @@ class Verifier:
         Raises Unsigned, SignatureInvalid, KeyNotTrusted, KeyExpired.
         """
         _require_one_signature(signature, self.name)
-        with temporary_file(self._opened(), signature) as file:
+        with self._opened().file(signature) as file:
             result = self._run(lambda gpg: gpg.verify_data(str(file), data))
         return Verified(data, self._judge(result))
 
     def _run(self, command: Callable[[gnupg.GPG], gnupg.Verify]) -> gnupg.Verify:
-        gpg = self._opened()
+        home = self._opened()
         try:
-            return command(gpg)
+            return command(home.gpg)
         except OSError as error:
             # gpg ended before it had read the whole file
             raise SignatureInvalid(f"{self.name}: gpg stopped reading the file: {error}") from error
 
-    def _opened(self) -> gnupg.GPG:
+    def _opened(self) -> Home:
         with self._opening:
-            if self._gpg is None:
-                home = temporary_home()
-                self._remove = weakref.finalize(self, remove_home, home)
+            if self._home is None or not self._home.is_whole():
+                home = Home()
                 try:
-                    gpg = open_gpg(home)
-                    self._import_keyring(gpg)
+                    self._import_keyring(home.gpg)
                 except BaseException:
-                    self._remove()
+                    home.close()
                     raise
-                self._gpg = gpg
-            return self._gpg
+                self._home = home
+            return self._home
 
     def _import_keyring(self, gpg: gnupg.GPG) -> None:
         imported = gpg.import_keys(self._keyring)

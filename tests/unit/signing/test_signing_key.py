@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mirror.errors import AlreadyExists, GpgMissing, SigningFailed, UsageProblem
+from mirror.errors import AlreadyExists, GpgMissing, SigningFailed, StoreError, UsageProblem
 from mirror.signing.key import ED25519, SigningKey
 from mirror.signing.verify import Verifier
 
@@ -195,10 +196,15 @@ def test_close_ends_the_agent_and_signing_again_starts_one(
             wait_until_gone(tmp_path)
 
 
-def test_the_agent_ends_when_the_process_is_killed(key: SigningKey, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_stays_when_the_process_is_killed(
+    key: SigningKey, tmp_path: Path, how: signal.Signals
+) -> None:
     program = (
         "import sys, time; from pathlib import Path; from mirror.signing.key import SigningKey\n"
-        "key = SigningKey.open(Path(sys.argv[1])); key.detach(b'x')\n"
+        "from mirror.signing.verify import Verifier\n"
+        "key = SigningKey.open(Path(sys.argv[1])); signature = key.detach(b'x')\n"
+        "verifier = Verifier(key.public_binary(), name='x'); verifier.detached(b'x', signature)\n"
         "print('signed', flush=True); time.sleep(60)"
     )
     child = subprocess.Popen(
@@ -208,7 +214,30 @@ def test_the_agent_ends_when_the_process_is_killed(key: SigningKey, tmp_path: Pa
     )
     assert child.stdout is not None
     assert child.stdout.readline() == b"signed\n"
+    assert len(list(tmp_path.iterdir())) == 2
     assert agents(tmp_path)
-    child.send_signal(signal.SIGKILL)
+    child.send_signal(how)
     child.communicate()
     wait_until_gone(tmp_path)
+
+
+def test_a_home_that_was_cleaned_away_is_made_again(
+    key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    other = SigningKey.open(key.home)
+    with other, Verifier(key.public_binary(), name="mirror") as verifier:
+        for _ in range(2):
+            assert verifier.detached(b"x", other.detach(b"x")).plaintext == b"x"
+            for home in tmp_path.iterdir():
+                shutil.rmtree(home)
+    wait_until_gone(tmp_path)
+
+
+def test_a_temporary_directory_that_can_not_be_used(
+    key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with SigningKey.open(key.home) as other, pytest.raises(StoreError, match="none") as caught:
+        other.detach(b"x")
+    assert "TMPDIR" in caught.value.remedy

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mirror.errors import NameInvalid, NotFound
+from mirror.errors import NameInvalid, NotFound, StoreError
 from mirror.store import Store
 
 if TYPE_CHECKING:
@@ -125,6 +125,15 @@ def test_a_switch_cut_short_before_the_pointer_did_not_happen(
     store.channels.switch("stable", three[2], "again", at=NOON)
     assert [each.reason for each in store.channels.history("stable")] == ["sync", "again"]
     assert store.channels.live("stable", DAY, NOON) == [three[2], three[0]]
+
+
+def test_the_history_comes_first(store: Store, three: list[str]) -> None:
+    store.channels.switch("stable", three[0], "sync")
+    history_file(store).unlink()
+    history_file(store).mkdir()
+    with pytest.raises(StoreError, match="history"):
+        store.channels.switch("stable", three[1], "can't be written down")
+    assert store.channels.current("stable") == three[0]
 
 
 def test_a_lost_history_does_not_stop_the_channel(store: Store, three: list[str]) -> None:
