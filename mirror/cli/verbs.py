@@ -70,11 +70,12 @@ def sync(
     if as_json:
         print_json(result)
     else:
-        _print_result(result)
+        print_result(result)
     raise typer.Exit(result.exit_status)
 
 
-def _print_result(result: SyncResult) -> None:
+def print_result(result: SyncResult) -> None:
+    """Show what came of a sync."""
     if result.status == "planned":
         print_table(
             ("SIZE", "SOURCE", "PATH"),

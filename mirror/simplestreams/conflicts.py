@@ -11,7 +11,7 @@ from mirror.errors import MirrorError, PathConflict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mirror.model import Item, Product
+    from mirror.model import Item, Product, Version
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -59,10 +59,15 @@ def _folders(paths: Iterable[str]) -> set[str]:
     return folders - {""}
 
 
+def conflicting_path(version: Version, conflicts: set[str]) -> str:
+    """Return the path of the version's first item that is in one of `conflicts`; '' for none."""
+    return next((item.path for item in version.items if _clashes(item.path, conflicts)), "")
+
+
 def _without(product: Product, conflicts: set[str], rejected: list[Rejected]) -> Product:
     kept = []
     for version in product.versions:
-        path = next((item.path for item in version.items if _clashes(item.path, conflicts)), "")
+        path = conflicting_path(version, conflicts)
         if path:
             what = f"{product.name} {version.name}: another version has other content at {path!r}"
             rejected.append(Rejected(product.name, version.name, PathConflict(what)))

@@ -22,6 +22,7 @@ import msgspec
 
 from mirror.errors import MetadataInvalid, MirrorError, PathConflict, PluginError
 from mirror.model import BootSource, Product, Selection, Version, flatten
+from mirror.simplestreams.conflicts import conflicting_path, conflicting_paths
 from mirror.simplestreams.filters import Filter, matches, parse_filter
 
 if TYPE_CHECKING:
@@ -343,19 +344,15 @@ def _clashes(
 
     A version that is published as it is keeps its path; otherwise both are wrong.
     """
-    owner: dict[str, tuple[str, str, str]] = {}
+    conflicts = conflicting_paths(each.product for each in planned)
     clashes: dict[tuple[str, str], MirrorError] = {}
-    for each in planned:
+    for each in planned if conflicts else ():
+        name = each.product.name
         for version in each.product.versions:
-            for item in version.items:
-                claim = (item.sha256, each.product.name, version.name)
-                first = owner.setdefault(item.path, claim)
-                if first[0] == item.sha256:
-                    continue
-                for name, number in (first[1:], claim[1:]):
-                    if not _is_published(published.get(name), number, item.path):
-                        what = f"{name!r} {number}: {item.path} is claimed with other content too"
-                        clashes[name, number] = PathConflict(what)
+            path = conflicting_path(version, conflicts)
+            if path and not _is_published(published.get(name), version.name, path):
+                what = f"{name!r} {version.name}: {path} is claimed with other content too"
+                clashes[name, version.name] = PathConflict(what)
     return clashes
 
 

@@ -351,3 +351,12 @@ def test_one_path_with_one_content_may_be_shared():
         for name in ("ga", "hwe")
     ]
     assert versions(plan_of(offer(*kernels))) == {"ga": ["1"], "hwe": ["1"]}
+
+
+def test_a_file_where_another_has_a_folder():
+    one = Product("a", "c", {"os": "ubuntu"}, (Version("1", (item("p/x"),)),))
+    two = Product("b", "c", {"os": "ubuntu"}, (Version("1", (item("p/x/y"),)),))
+    published = as_published(plan_of(offer(one)))
+    plan = plan_of(offer(one, two), published=published)
+    assert versions(plan) == {"a": ["1"]}
+    assert [(each.product, each.error.code) for each in plan.left_out] == [("b", "MIR-305")]
