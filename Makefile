@@ -50,7 +50,7 @@ e2e: install  ## Mirror a stream made of Debian's packages (root, debootstrap; a
 	MIRROR_E2E=1 $(BIN)/pytest -q tests/e2e --timeout 1800
 
 docs: install  ## Write docs/errors.md anew from mirror/errors.py
-	$(BIN)/python -m mirror.testing.error_docs > docs/errors.md
+	$(BIN)/python docs/generate_errors.py > docs/errors.md
 
 constraints: install  ## Pin everything anew, by name, version and hash
 	$(BIN)/pip install --quiet pip-tools

@@ -147,7 +147,8 @@ class Mirror:
                     "--trust none.",
                 )
             keyring = load_keyring(Path(source.keyring))
-            Verifier(keyring, source.fingerprints, name=source.name).close()
+            with Verifier(keyring, source.fingerprints, name=source.name) as verifier:
+                verifier.check()
         self.catalog.add_source(source)
 
     def add_selection(self, filters: Iterable[str], *, source: str, keep: int) -> Selection:
