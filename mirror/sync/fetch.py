@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 import stamina
@@ -37,6 +37,8 @@ __all__ = ["FetchFailure", "FetchOptions", "Wanted", "fetch_files"]
 
 _HASHING_THREADS = 4
 _STORING_THREADS = 4
+_LOOK_AGAIN = 0.1
+"""Seconds after which an idle connection considers again whether it can help."""
 
 
 class Destination(Protocol):
@@ -137,7 +139,13 @@ class _Fetch:
                 self._busy -= 1
                 self._moved.set()
             elif not await self._help():
-                self._moved.clear()
+                await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait until something moved, or it is time to look again how fast things move."""
+        self._moved.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AGAIN):
                 await self._moved.wait()
 
     async def _fetch(self, files: list[Wanted], group: asyncio.TaskGroup) -> None:
@@ -214,8 +222,7 @@ class _Fetch:
                     if piece := transfer.pieces.claim(self.options.piece, self._room()):
                         await self._fill(transfer, piece)
                     else:
-                        self._moved.clear()
-                        await self._moved.wait()
+                        await self._wait()
         except BaseExceptionGroup as errors:
             raise _gravest(errors) from None
         finally:
@@ -235,7 +242,8 @@ class _Fetch:
 
     async def _help(self) -> bool:
         """Fill a piece of the file that has most to come. Return False if there is none."""
-        for transfer in sorted(self._active, key=lambda transfer: -transfer.pieces.left):
+        helpable = [transfer for transfer in self._active if transfer.helpable]
+        for transfer in sorted(helpable, key=lambda transfer: -transfer.pieces.left):
             if piece := transfer.pieces.claim(self.options.piece, self._room()):
                 # In the file's own group: it ends, and fails, together with the file.
                 task = self._active[transfer].create_task(self._fill(transfer, piece))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 USER_AGENT = "maas-image-mirror"
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_READ_BUFFER = 2 << 20
+_READ_BUFFER = 1 << 20
 """Bytes that aiohttp gathers (it may hold twice that) before it stops reading the socket.
 
 Large: pausing and resuming a socket for each 64 KiB is what makes asyncio slow on a fast link.

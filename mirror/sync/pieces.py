@@ -54,14 +54,15 @@ class Pieces:
         self.first = Piece(written, size)
         self._queue = deque([self.first])
         self._unclaimed = size
-        self._cut = False
+        self.cut = False
+        """Whether the first piece no longer runs to the end."""
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
 
     @property
     def ahead(self) -> int:
         """How many bytes beyond what is written are handed out in pieces, and so may be held."""
-        return self._unclaimed - self.written if self._cut else 0
+        return self._unclaimed - self.written if self.cut else 0
 
     @property
     def left(self) -> int:
@@ -77,7 +78,7 @@ class Pieces:
         """Hand out the next `length` bytes, if they fit in `room` or are the next to be written."""
         if length > room and self._queue:
             return None
-        if not self._cut:
+        if not self.cut:
             self._cut_first(length)
         if self.claimed:
             return None
@@ -92,7 +93,7 @@ class Pieces:
         Its request asked for the whole file, so that its connection will be closed at the cut.
         """
         if self.divisible and self.first.end - self.first.at >= 3 * length:
-            self._cut = True
+            self.cut = True
             self.first.end = self._unclaimed = self.first.at + length
 
     def arrived(self, piece: Piece, batch: int) -> None:

@@ -56,10 +56,12 @@ class FetchOptions(msgspec.Struct, frozen=True):
     """Bytes per second below which a connection is taken for stalled ..."""
     low_speed_time: float = 30.0
     """... after waiting that long for bytes."""
-    batch: int = 2 << 20
-    """Bytes that are hashed and written at a time, in a thread."""
+    batch: int = 1 << 20
+    """Bytes that are hashed and written at a time, in a thread: while the CPU's cache has them."""
     piece: int = 4 << 20
     """Bytes of a Range request, where connections are left over."""
+    divide_above: float = 0.5
+    """How long a file must still be expected to take for its rest to be cut into pieces."""
     window: int = 48 << 20
     """Bytes of pieces that may wait in memory for their turn, over all files."""
 
@@ -91,7 +93,19 @@ class Transfer:
         self._moved = moved
         self._validator = partial.validator
         self._unreported = 0
-        self._reported_at = time.monotonic()
+        self._began = self._reported_at = time.monotonic()
+        self._began_with = partial.size
+
+    @property
+    def helpable(self) -> bool:
+        """Whether other connections may take pieces, or what is left is worth cutting into them."""
+        if self.pieces.cut:
+            return True
+        come = self.pieces.first.at - self._began_with
+        if not come or not self.pieces.divisible:
+            return False
+        spent = time.monotonic() - self._began
+        return spent / come * self.pieces.left > self._options.divide_above
 
     async def stream(self, http: Http, piece: Piece) -> None:
         """Fill `piece` from where it stands, with one request.
@@ -166,7 +180,6 @@ class Transfer:
             raise self._mismatch(f"the source offers {size} bytes ({_form(response)})")
         if response.status == 206 or response.headers.get("Accept-Ranges") == "bytes":
             self.pieces.divisible = True
-            self._moved.set()
 
     async def _note_validator(self, response: aiohttp.ClientResponse) -> None:
         given = _validator(response)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 SIZE = 600_000
-PIECES = replace(QUICK, piece=20_000, window=80_000)
+PIECES = replace(QUICK, piece=20_000, window=80_000, divide_above=0)
 
 
 @pytest.fixture
