@@ -404,9 +404,10 @@ class TlsFailed(FetchError):
 
 
 class Cancelled(FetchError):
-    """The sync was stopped by a person."""
+    """It was stopped by a person."""
 
     code = "MIR-407"
+    exit_status = 130
     remedy = "Run it again: it resumes where it stopped."
 
 

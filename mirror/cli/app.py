@@ -12,7 +12,7 @@ import typer
 from mirror.cli import channel, demo, key, plugin, select, snapshot, source, verbs
 from mirror.cli.context import Globals
 from mirror.cli.output import print_error, print_line
-from mirror.errors import Cancelled, MirrorError
+from mirror.errors import MirrorError
 
 _log = logging.getLogger(__name__)
 
@@ -76,9 +76,6 @@ def main() -> None:
         _log.info("what led to it", exc_info=True)
         print_error(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        print_error(Cancelled("interrupted"), as_json="--json" in sys.argv)
-        sys.exit(130)
     except Exception as error:  # noqa: BLE001  (no traceback is ever shown)
         _log.info("what led to it", exc_info=True)
         unexpected = MirrorError(f"unexpected: {type(error).__name__}: {error}")

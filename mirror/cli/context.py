@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from mirror.errors import Cancelled
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
     from mirror.service import Mirror
     from mirror.settings import Settings
 
+T = TypeVar("T")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -30,6 +34,14 @@ class Globals:
         from mirror.settings import load_settings
 
         return load_settings(data_dir=self.data_dir, config=self.config)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; Ctrl-C ends it cleanly, as the error `Cancelled`."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise Cancelled("interrupted") from None
 
 
 @contextmanager

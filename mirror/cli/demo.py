@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror.cli.context import run
 from mirror.cli.output import print_line, print_note
 from mirror.errors import DigestMismatch
 
@@ -46,8 +47,8 @@ def demo(
         url = stack.enter_context(serve_in_thread(upstream.root))
         print_note(f"1. a signed upstream is served at {url}")
         _select(mirror, upstream, url)
-        asyncio.run(_sync(mirror))
-        asyncio.run(_check(mirror, root / _CLIENT))
+        run(_sync(mirror))
+        run(_check(mirror, root / _CLIENT))
         if once:
             print_line(f"serve it: mirror --data-dir {root} serve --host {host} --port {port}")
             return

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror.cli.context import AsJson, Globals, opened
+from mirror.cli.context import AsJson, Globals, opened, run
 from mirror.cli.output import human_size, print_json, print_line, print_note, print_table
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def sync(
             only=tuple(source or ()),
             wait=wait,
         )
-        result = asyncio.run(mirror.sync(options, emit))
+        result = run(mirror.sync(options, emit))
     if as_json:
         print_json(result)
     else:
@@ -166,7 +165,7 @@ def verify(
     from mirror.cli.progress import show_progress
 
     with opened(ctx) as mirror, show_progress() as emit:
-        report = asyncio.run(mirror.verify(repair=repair, emit=emit))
+        report = run(mirror.verify(repair=repair, emit=emit))
     if as_json:
         print_json(report)
     else:
