@@ -95,7 +95,7 @@ def test_a_second_process_may_write_meanwhile(tmp_path):
 def test_a_damaged_file_is_named(tmp_path):
     file = tmp_path / "catalog.sqlite"
     file.write_bytes(b"this is no database, but long enough to be taken for one" * 20)
-    with pytest.raises(StoreError, match="catalog.sqlite"):
+    with pytest.raises(StoreError, match=r"catalog\.sqlite"):
         Catalog(file)
 
 
@@ -108,6 +108,6 @@ def test_a_damaged_row_is_an_error_not_a_traceback(tmp_path):
         raw.execute("UPDATE sources SET document = '{'")
     raw.close()
     catalog = Catalog(file)
-    with pytest.raises(StoreError, match="catalog.sqlite"):
+    with pytest.raises(StoreError, match=r"catalog\.sqlite"):
         catalog.sources()
     catalog.close()
