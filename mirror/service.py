@@ -1,6 +1,7 @@
 """The composition root: it opens settings, store, catalogue, key and plugins, and has the verbs.
 
 The command line and the server call these and render what comes back; nothing below knows them.
+What needs the network is imported by the verbs that use it: a listing starts without it.
 """
 
 from __future__ import annotations
@@ -21,10 +22,7 @@ from mirror.signing.verify import Verifier, load_keyring
 from mirror.simplestreams.filters import parse_filter
 from mirror.store import DataDir, Store, content_lock
 from mirror.store.gc import GcReport, collect
-from mirror.sync.http import clean_url
 from mirror.sync.published import published_products
-from mirror.sync.repair import RepairReport, repair_store
-from mirror.sync.run import SyncOptions, Tools, run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +31,9 @@ if TYPE_CHECKING:
 
     from mirror.settings import Settings
     from mirror.sync.events import Emit
+    from mirror.sync.repair import RepairReport
     from mirror.sync.result import SyncResult
+    from mirror.sync.run import SyncOptions
 
 _ROLLED_BACK = "rolled back from"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -134,6 +134,8 @@ class Mirror:
         Raises `NameInvalid`, `SettingsInvalid`, `KeyringMissing`, `KeyringInvalid`,
         `AlreadyExists`.
         """
+        from mirror.sync.http import clean_url
+
         if not _NAME.fullmatch(source.name):
             raise NameInvalid(f"{source.name!r} can't be the name of a boot source")
         clean_url(source.url)
@@ -164,6 +166,8 @@ class Mirror:
 
     async def sync(self, options: SyncOptions, emit: Emit) -> SyncResult:
         """Bring the channel up to date with the boot sources; see `sync.run`."""
+        from mirror.sync.run import Tools, run_sync
+
         tools = Tools(
             store=self.store,
             catalog=self.catalog,
@@ -175,6 +179,8 @@ class Mirror:
 
     async def verify(self, *, repair: bool, emit: Emit) -> RepairReport:
         """Read every blob that a snapshot names; with `repair`, fetch the bad ones again."""
+        from mirror.sync.repair import repair_store
+
         return await repair_store(
             self.store, self.catalog.sources(), self.settings, repair=repair, emit=emit
         )

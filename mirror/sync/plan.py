@@ -68,7 +68,6 @@ class Plan(msgspec.Struct, frozen=True):
     products: tuple[Planned, ...]
     left_out: tuple[LeftOut, ...] = ()
     notes: dict[str, list[str]] = {}
-    unclaimed: tuple[str, ...] = ()
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -113,7 +112,6 @@ def make_plan(
         products=tuple(state.products),
         left_out=(*state.left_out, *state.unreadable()),
         notes=dict(notes),
-        unclaimed=tuple(state.unclaimed),
     )
 
 
@@ -157,7 +155,6 @@ class _State:
     ) -> None:
         self.products: list[Planned] = []
         self.left_out: list[LeftOut] = []
-        self.unclaimed: list[str] = []
         self._rules = rules
         self._plugins = plugins
         self._condemned = condemned
@@ -170,8 +167,12 @@ class _State:
         rejected = self._rejected.pop(product.name, [])
         failures = [LeftOut(product.name, each.version, each.error) for each in rejected]
         distribution = self._claimant(product, published)
+        if distribution is None and published is not None:
+            self._keep_unclaimed(published)
+            return
         if distribution is None:
-            self._add_unclaimed(product, published)
+            if _selected(product, offered.source, self._rules, None)[0]:
+                self._notes[product.name].append("no plugin claims it: not taken")
             return
         if not product.versions:  # none of them could be read
             self.left_out += failures
@@ -198,6 +199,9 @@ class _State:
         """Keep a product that its source does not offer (any more), if it is still selected."""
         product = published.product
         distribution = self._claimant(product, published)
+        if distribution is None:
+            self._keep_unclaimed(published)
+            return
         keep, passing = _selected(product, published.source, self._rules, distribution)
         if not keep:
             return
@@ -215,11 +219,10 @@ class _State:
             for each in rejections
         ]
 
-    def _add_unclaimed(self, product: Product, published: Planned | None) -> None:
-        self.unclaimed.append(product.name)
-        if published is not None:
-            self._notes[product.name].append("no plugin claims it now: kept as it was")
-            self.products.append(published)
+    def _keep_unclaimed(self, published: Planned) -> None:
+        """Keep a product whose plugin is gone: whether it is still wanted, only that could say."""
+        self._notes[published.product.name].append("no plugin claims it now: kept as it was")
+        self.products.append(published)
 
     def _claimant(self, product: Product, published: Planned | None) -> Distribution | None:
         try:

@@ -236,11 +236,15 @@ def test_a_source_that_was_removed_takes_its_products_along():
 def test_what_no_plugin_claims_is_not_taken_but_kept_when_published():
     none = Plugins((), ())
     unclaimed = plan_of(offer(product("a", "1")), plugins=none)
-    assert (versions(unclaimed), unclaimed.unclaimed) == ({}, ("a",))
+    assert versions(unclaimed) == {}
+    assert unclaimed.notes == {"a": ["no plugin claims it: not taken"]}
+    assert plan_of(offer(product("b", "1", os="plan9")), plugins=none).notes == {}
     published = as_published(plan_of(offer(product("a", "1"))))
     kept = plan_of(offer(product("a", "2")), published=published, plugins=none)
     assert versions(kept) == {"a": ["1"]}
     assert kept.notes == {"a": ["no plugin claims it now: kept as it was"]}
+    vanished = plan_of(offer(product("b", "2")), published=published, plugins=none)
+    assert versions(vanished) == {"a": ["1"]}
 
 
 def test_a_plugin_that_raises_makes_its_own_products_stale():
