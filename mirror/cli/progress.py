@@ -138,7 +138,7 @@ class _BarProgress:
         self._tally.take(event)
         words = say(event)
         if words:
-            self._bars.console.print(words, highlight=False, markup=False)
+            self._bars.console.print(words, highlight=False, markup=False, soft_wrap=True)
         if isinstance(event, events.Planned):
             self._task = self._bars.add_task("", total=event.bytes)
         if self._task is not None:
