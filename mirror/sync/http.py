@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import ssl
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -157,7 +158,7 @@ def _translate(error: Exception, url: str) -> FetchError:  # noqa: PLR0911 (a ta
         case TimeoutError():
             return Stalled(f"{url}: no byte came for too long")
         case aiohttp.ClientConnectorError():
-            return Unreachable(f"{url}: {error}")
+            return Unreachable(f"{url}: {_why_not_connected(error.os_error)}")
         case aiohttp.ClientHttpProxyError():
             return HttpStatus(
                 f"{url}: the proxy answered {error.status} {error.message}", status=error.status
@@ -166,6 +167,13 @@ def _translate(error: Exception, url: str) -> FetchError:  # noqa: PLR0911 (a ta
             return Truncated(f"{url}: the connection was closed: {error}")
         case _:
             return FetchError(f"{url}: the answer is not HTTP: {type(error).__name__}: {error}")
+
+
+def _why_not_connected(error: OSError) -> str:
+    """Say it in the system's words: asyncio puts the address in their place."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)  # of a name that can't be resolved
 
 
 def _status_error(response: aiohttp.ClientResponse) -> HttpStatus:
