@@ -134,7 +134,8 @@ class SourceState(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Every published path and the blob behind it, at one time.
 
-    `variants` holds compressed forms of metadata files: path -> content coding -> blob.
+    `variants` holds compressed forms of metadata files: path -> content coding -> blob. `products`
+    is the blob that lists the products for the next sync; clients read the stream.
     `notes` says what a person should know about a product (`vanished upstream`), by product name.
     """
 
@@ -146,6 +147,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, SourceState] = {}
     files: dict[str, FileRef]
     variants: dict[str, dict[str, FileRef]] = {}
+    products: FileRef | None = None
     notes: dict[str, list[str]] = {}
 
 

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 
 def references(snapshot: Snapshot) -> Iterator[tuple[str, FileRef]]:
-    """Yield (what it is for, the blob): published paths, their variants, the sources' evidence."""
+    """Yield (what it is for, the blob): published paths, variants, products, sources' evidence."""
     yield from snapshot.files.items()
+    if snapshot.products is not None:
+        yield "the list of products", snapshot.products
     for path, codings in snapshot.variants.items():
         for coding, ref in codings.items():
             yield f"{path} ({coding})", ref

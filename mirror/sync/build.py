@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,14 +11,14 @@ from isal import igzip
 
 from mirror.errors import StreamRefusedByMaas
 from mirror.model import FileRef, Snapshot, SourceState, utcnow
-from mirror.simplestreams.lint import MaasFinding, lint_stream
+from mirror.simplestreams.lint import lint_stream
 from mirror.simplestreams.write import Document, write_stream
+from mirror.sync.published import store_products
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from mirror.model import Product
     from mirror.signing.key import SigningKey
     from mirror.store.blobs import WritableBlobs
     from mirror.sync.plan import Planned
@@ -29,24 +28,6 @@ _WORTH_COMPRESSING = 512
 
 _GZIP_LEVEL = 2
 _ZSTD_LEVEL = 9
-
-
-def same_stream(planned: Iterable[Planned], snapshot: Snapshot) -> bool:
-    """Say whether the snapshot already publishes exactly these products.
-
-    Written with the snapshot's own time, the same products give the same bytes.
-    """
-    documents = write_stream(_products(planned), snapshot.updated)
-    ours = {f"{each.path}.json": each.json for each in documents}
-    theirs = {path: ref for path, ref in snapshot.files.items() if _is_plain_metadata(path)}
-    return ours.keys() == theirs.keys() and all(
-        hashlib.sha256(data).hexdigest() == theirs[path].sha256 for path, data in ours.items()
-    )
-
-
-def maas_findings(planned: Iterable[Planned], updated: datetime) -> list[MaasFinding]:
-    """Return what each MAAS would make of the stream, before anything is stored."""
-    return _lint(write_stream(_products(planned), updated))
 
 
 async def build_snapshot(
@@ -66,11 +47,12 @@ async def build_snapshot(
     """
     planned = list(planned)
     updated = max(utcnow(), not_before + timedelta(seconds=1))
-    documents = await asyncio.to_thread(write_stream, _products(planned), updated)
+    documents = await asyncio.to_thread(write_stream, [p.product for p in planned], updated)
     await asyncio.to_thread(_refuse_what_maas_refuses, documents)
     stored = await asyncio.gather(
         *(asyncio.to_thread(_store_document, document, blobs, key) for document in documents)
     )
+    products = await asyncio.to_thread(store_products, planned, blobs)
     files = _image_files(planned)
     variants: dict[str, dict[str, FileRef]] = {}
     for metadata, compressed in stored:
@@ -83,12 +65,9 @@ async def build_snapshot(
         sources=dict(sources),
         files=files,
         variants=variants,
+        products=products,
         notes={name: list(said) for name, said in notes.items()},
     )
-
-
-def _products(planned: Iterable[Planned]) -> list[Product]:
-    return [each.product for each in planned]
 
 
 def _image_files(planned: Iterable[Planned]) -> dict[str, FileRef]:
@@ -121,18 +100,11 @@ def _store_document(
 
 
 def _refuse_what_maas_refuses(documents: list[Document]) -> None:
-    fatal = [finding for finding in _lint(documents) if finding.effect == "fails"]
+    findings = lint_stream({f"{each.path}.json": each.json for each in documents})
+    fatal = [finding for finding in findings if finding.effect == "fails"]
     if fatal:
         first = fatal[0]
         raise StreamRefusedByMaas(
             f"MAAS {first.maas} could not read the stream: {first.where}: {first.message} "
             f"({first.code}; {len(fatal)} findings)"
         )
-
-
-def _lint(documents: Iterable[Document]) -> list[MaasFinding]:
-    return lint_stream({f"{each.path}.json": each.json for each in documents})
-
-
-def _is_plain_metadata(path: str) -> bool:
-    return path.startswith("streams/") and path.endswith(".json")

@@ -21,7 +21,7 @@ import msgspec
 from mirror.errors import Busy, IntegrityError, MirrorError, NotFound, NothingSelected
 from mirror.model import Snapshot, utcnow
 from mirror.store import content_lock
-from mirror.sync.build import build_snapshot, same_stream
+from mirror.sync.build import build_snapshot
 from mirror.sync.events import Note
 from mirror.sync.plan import Plan, Planned, make_plan
 from mirror.sync.published import published_products
@@ -137,11 +137,12 @@ class _Sync:
                 raise _worst(sources.problems)
             return describe("unchanged", self._options.channel, sources, snapshot=self._current)
         snapshot = await asyncio.to_thread(self._load)
-        published = published_products(snapshot, self._tools.store.blobs) if snapshot else {}
+        blobs = self._tools.store.blobs
+        published = await asyncio.to_thread(published_products, snapshot, blobs) if snapshot else {}
         plan, needs, judge = await self._settle(sources, snapshot, published)
         planned = judge.with_derived(plan.products)
         if not self._options.dry_run:
-            self._current = await self._publish(sources, plan, planned, snapshot)
+            self._current = await self._publish(sources, plan, planned, published, snapshot)
             settled = "" if plan.left_out else self._settled
             await asyncio.to_thread(remember, self._tools.catalog, sources, settled)
         return self._result(sources, plan, needs, planned, published)
@@ -224,13 +225,14 @@ class _Sync:
         sources: SourcesRead,
         plan: Plan,
         planned: list[Planned],
+        published: Mapping[str, Planned],
         snapshot: Snapshot | None,
     ) -> str:
         """Publish the planned products, unless the channel has just these; return the snapshot."""
         if not planned:
             raise _nothing_to_publish(plan)
         store, channel = self._tools.store, self._options.channel
-        if snapshot is not None and await asyncio.to_thread(same_stream, planned, snapshot):
+        if _same(planned, published):
             return self._current
         fresh = await build_snapshot(
             planned,
@@ -282,6 +284,16 @@ def _settled_key(
     """Name everything but the streams themselves that decides what a sync takes."""
     facts = msgspec.json.encode((sources, selections, plugins.versions, channel))
     return hashlib.sha256(facts).hexdigest()
+
+
+def _same(planned: list[Planned], published: Mapping[str, Planned]) -> bool:
+    """Say whether the channel publishes just these products, from just these sources."""
+    return len(planned) == len(published) and all(
+        each.product.name in published
+        and each.source == published[each.product.name].source
+        and each.product == published[each.product.name].product
+        for each in planned
+    )
 
 
 def _newest(store: Store, snapshot: Snapshot | None) -> datetime:
