@@ -251,7 +251,7 @@ def _plan(data_dir: Path, stream: Path, keyring: Path) -> dict[str, Any]:
         offer = _read(stream, keyring)
         clock.step("verify and parse")
         snapshot = mirror.store.snapshots.load(mirror.store.channels.current("stable") or "")
-        published = published_products(snapshot, mirror.store.blobs)
+        published = published_products(snapshot, mirror.store.blobs, offered=offer.products)
         clock.step("what is published")
         selections = [Selection(1, ("os=ubuntu",))]
         plan = make_plan([offer], selections, mirror.plugins, published)

@@ -41,7 +41,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     attributes: Attributes = {}
 
 
-class Version(msgspec.Struct, frozen=True):
+class Version(msgspec.Struct, frozen=True, gc=False):
     """One build of a product. `name` sorts by time as a string: MAAS takes the greatest."""
 
     name: str
@@ -49,7 +49,7 @@ class Version(msgspec.Struct, frozen=True):
     attributes: Attributes = {}
 
 
-class Product(msgspec.Struct, frozen=True):
+class Product(msgspec.Struct, frozen=True, gc=False):
     """What a boot source offers under one name. `versions` are sorted by name, oldest first."""
 
     name: str

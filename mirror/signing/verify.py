@@ -44,7 +44,6 @@ _TEXT_BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----"
 _SIGNATURE_BEGIN = b"-----BEGIN PGP SIGNATURE-----"
 _SIGNATURE_END = b"-----END PGP SIGNATURE-----"
 _KEY_BEGIN = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
-_DASHED_LINE = re.compile(rb"^-----.*?(?=[ \t\r]*$)", re.MULTILINE)
 _SIGNATURE_PACKETS = frozenset(b"\x88\x89\x8a\xc2")
 _WEAK_DIGESTS = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
 
@@ -210,10 +209,24 @@ def _fingerprint(text: str, name: str) -> str:
     return digits
 
 
+def _dashed_lines(data: bytes) -> list[bytes]:
+    """Return the first lines, four at most, that begin with five dashes, without space at the end.
+
+    By `find`, not line by line: a text may have a million of them.
+    """
+    lines: list[bytes] = []
+    at = 0 if data.startswith(b"-----") else data.find(b"\n-----") + 1
+    while len(lines) < 4 and data.startswith(b"-----", at):
+        end = data.find(b"\n", at)
+        lines.append(data[at : end if end >= 0 else None].rstrip(b" \t\r"))
+        at = data.find(b"\n-----", at) + 1 or len(data)
+    return lines
+
+
 def _require_one_block(data: bytes, name: str) -> None:
     if _TEXT_BEGIN not in data:
         raise Unsigned(f"{name}: the file is not a signed text")
-    if _DASHED_LINE.findall(data) != [_TEXT_BEGIN, _SIGNATURE_BEGIN, _SIGNATURE_END]:
+    if _dashed_lines(data) != [_TEXT_BEGIN, _SIGNATURE_BEGIN, _SIGNATURE_END]:
         raise SignatureInvalid(f"{name}: the file is not exactly one signed text")
     if not data.startswith(_TEXT_BEGIN) or not data.rstrip(b"\r\n").endswith(_SIGNATURE_END):
         raise SignatureInvalid(f"{name}: there is something outside the signed text")
@@ -226,5 +239,5 @@ def _require_one_signature(signature: bytes, name: str) -> None:
         return
     text = signature.strip()
     armored = text.startswith(_SIGNATURE_BEGIN) and text.endswith(_SIGNATURE_END)
-    if not armored or len(_DASHED_LINE.findall(text)) != 2:
+    if not armored or len(_dashed_lines(text)) != 2:
         raise SignatureInvalid(f"{name}: the signature file is not one detached signature")

@@ -119,9 +119,10 @@ class _Reader:
             what = f"{self.content_id}: {len(self._raw)} products (limit {self._limits.products})"
             raise MetadataTooLarge(what)
         read = []
-        for name, raw in self._raw.items():
+        for name in list(self._raw):
             try:
-                read.append(self._product(name, raw))
+                # taken out: what was read need not be in memory twice
+                read.append(self._product(name, self._raw.pop(name)))
             except MetadataTooLarge:
                 raise
             except StreamError as error:

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from mirror.errors import MetadataInvalid, MirrorError, PathConflict, PluginError
 from mirror.model import BootSource, Product, Selection, Version, flatten
+from mirror.simplestreams.collector import collector_paused
 from mirror.simplestreams.conflicts import conflicting_path, conflicting_paths
 from mirror.simplestreams.filters import Filter, matches, parse_filter
 
@@ -71,14 +73,19 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class _Rule(msgspec.Struct, frozen=True):
-    """A selection with its filters parsed."""
+    """A selection with its filters parsed.
+
+    `shallow` says that no version or item has an attribute that they ask for: a look at the product
+    is enough.
+    """
 
     filters: tuple[Filter, ...]
-    keys: frozenset[str]
+    shallow: bool
     source: str
     keep: int
 
 
+@collector_paused()
 def make_plan(
     offers: Iterable[Offer],
     selections: Iterable[Selection],
@@ -93,8 +100,9 @@ def make_plan(
     `published` is the last one, by product name; `absent` are the sources that could not be read
     this time: their products stay as published. Raises `FilterInvalid` and `ClaimConflict`.
     """
-    rules = [_rule(selection) for selection in selections]
     offers = list(offers)
+    inner = _inner_attributes(offers, published)
+    rules = [_rule(selection, inner) for selection in selections]
     offered, notes = _winners(offers)
     state = _State(rules, plugins, condemned or {}, _rejections(offers), notes)
     readable = frozenset(offer.source.name for offer in offers)
@@ -104,7 +112,7 @@ def make_plan(
             state.add(theirs, ours)
         elif ours is not None and ours.source in readable | absent:
             state.keep(ours, vanished=ours.source in readable)
-    clashes = _clashes(state.products, published)
+    clashes = _clashes(state.products, published) if state.anything_new else {}
     if clashes:
         worse = {**(condemned or {}), **clashes}
         return make_plan(offers, selections, plugins, published, absent=absent, condemned=worse)
@@ -123,10 +131,25 @@ def _rejections(offers: Iterable[Offer]) -> dict[str, list[Rejected]]:
     return rejections
 
 
-def _rule(selection: Selection) -> _Rule:
+def _inner_attributes(offers: Iterable[Offer], published: Mapping[str, Planned]) -> set[str]:
+    """Return the names of all attributes that a version or an item has of its own."""
+    products = chain(
+        chain.from_iterable(offer.products for offer in offers),
+        (each.product for each in published.values()),
+    )
+    names = {"ftype", "path", "sha256", "size", "version_name", "item_name"}
+    for product in products:
+        for version in product.versions:
+            names.update(version.attributes)
+            for item in version.items:
+                names.update(item.attributes)
+    return names
+
+
+def _rule(selection: Selection, inner: set[str]) -> _Rule:
     filters = tuple(parse_filter(text) for text in selection.filters)
-    keys = frozenset(each.key for each in filters)
-    return _Rule(filters=filters, keys=keys, source=selection.source, keep=selection.keep)
+    shallow = inner.isdisjoint(each.key for each in filters)
+    return _Rule(filters=filters, shallow=shallow, source=selection.source, keep=selection.keep)
 
 
 def _winners(offers: Iterable[Offer]) -> tuple[dict[str, Planned], defaultdict[str, list[str]]]:
@@ -155,6 +178,7 @@ class _State:
     ) -> None:
         self.products: list[Planned] = []
         self.left_out: list[LeftOut] = []
+        self.anything_new = False
         self._rules = rules
         self._plugins = plugins
         self._condemned = condemned
@@ -265,16 +289,27 @@ class _State:
         if error is None:
             chosen = _choose(product, listed, distribution)
             if isinstance(chosen, Version):
-                return stored if stored and _holds(stored, chosen) else chosen
+                version = _with_derived(chosen, stored) if stored else chosen
+                self.anything_new |= version is not stored
+                return version
             error = chosen
         self.left_out.append(LeftOut(product.name, listed.name, error))
         return stored if stored and stored.items != listed.items else None
 
 
-def _holds(stored: Version, chosen: Version) -> bool:
-    """Say whether the stored version is the chosen one, with or without derived items."""
+def _with_derived(chosen: Version, stored: Version) -> Version:
+    """Return the chosen version with what was derived from its files, if they are the stored ones.
+
+    It is the stored version itself where nothing about it changed.
+    """
+    own = stored.items[: len(chosen.items)]
+    if own == chosen.items and stored.attributes == chosen.attributes:
+        return stored
     digests = {item.name: item.sha256 for item in stored.items}
-    return all(digests.get(item.name) == item.sha256 for item in chosen.items)
+    if any(digests.pop(item.name, "") != item.sha256 for item in chosen.items):
+        return chosen
+    derived = tuple(item for item in stored.items if item.name in digests)
+    return msgspec.structs.replace(chosen, items=(*chosen.items, *derived))
 
 
 def _choose(
@@ -287,6 +322,8 @@ def _choose(
             f"plugin {distribution.id!r} failed to choose items of {product.name!r} "
             f"{version.name}: {error!r}"
         )
+    if items == version.items:
+        return version
     if items:
         return msgspec.structs.replace(version, items=items)
     listed = ", ".join(item.name for item in version.items)
@@ -316,12 +353,12 @@ def _selected(
 
 def _passing(product: Product, rule: _Rule) -> list[str]:
     """Name the versions of which an item passes every filter of the rule."""
-    about = {
-        "content_id": product.content_id,
-        **product.attributes,
-        "product_name": product.name,
-    }
-    if rule.keys <= about.keys() and not _overridden(product, rule.keys):
+    if rule.shallow:
+        about = {
+            "content_id": product.content_id,
+            **product.attributes,
+            "product_name": product.name,
+        }
         passed = matches(rule.filters, about)
         return [version.name for version in product.versions] if passed else []
     return [
@@ -329,15 +366,6 @@ def _passing(product: Product, rule: _Rule) -> list[str]:
         for version in product.versions
         if any(matches(rule.filters, flatten(product, version, item)) for item in version.items)
     ]
-
-
-def _overridden(product: Product, keys: frozenset[str]) -> bool:
-    """Say whether a version or an item has one of these attributes of its own."""
-    return any(
-        not keys.isdisjoint(version.attributes)
-        or any(not keys.isdisjoint(item.attributes) for item in version.items)
-        for version in product.versions
-    )
 
 
 def _clashes(

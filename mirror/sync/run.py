@@ -14,6 +14,7 @@ import hashlib
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -137,8 +138,7 @@ class _Sync:
                 raise _worst(sources.problems)
             return describe("unchanged", self._options.channel, sources, snapshot=self._current)
         snapshot = await asyncio.to_thread(self._load)
-        blobs = self._tools.store.blobs
-        published = await asyncio.to_thread(published_products, snapshot, blobs) if snapshot else {}
+        published = await asyncio.to_thread(self._published, sources, snapshot)
         plan, needs, judge = await self._settle(sources, snapshot, published)
         planned = judge.with_derived(plan.products)
         if not self._options.dry_run:
@@ -175,6 +175,12 @@ class _Sync:
 
     def _load(self) -> Snapshot | None:
         return self._tools.store.snapshots.load(self._current) if self._current else None
+
+    def _published(self, sources: SourcesRead, snapshot: Snapshot | None) -> dict[str, Planned]:
+        if snapshot is None:
+            return {}
+        offered = chain.from_iterable(offer.products for offer in sources.offers)
+        return published_products(snapshot, self._tools.store.blobs, offered=offered)
 
     async def _settle(
         self, sources: SourcesRead, snapshot: Snapshot | None, published: Mapping[str, Planned]

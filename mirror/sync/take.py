@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.errors import FetchError, MirrorError
+from mirror.simplestreams.collector import collector_paused
 from mirror.store.space import require_space
 from mirror.sync.events import Planned as PlannedEvent
 from mirror.sync.fetch import FetchOptions, Wanted, fetch_files
@@ -52,6 +53,7 @@ class Needs(msgspec.Struct, frozen=True):
         return sum(wanted.size for _, wanted in self.missing)
 
 
+@collector_paused()
 def find_needs(
     planned: Iterable[Planned], offers: Iterable[Offer], here: frozenset[str], blobs: Blobs
 ) -> Needs:
@@ -63,15 +65,14 @@ def find_needs(
     for each in planned:
         for version in each.product.versions:
             for item in version.items:
-                if item.sha256 in found:
+                sha256 = item.sha256
+                if sha256 in here or (sha256 not in missing and blobs.has(sha256)):
+                    found[sha256] = item.size
                     continue
-                if item.sha256 in here or (item.sha256 not in missing and blobs.has(item.sha256)):
-                    found[item.sha256] = item.size
-                    continue
-                users.setdefault(item.sha256, []).append((each.product.name, version.name))
+                users.setdefault(sha256, []).append((each.product.name, version.name))
                 url = bases.get(each.source, "") + item.path
-                wanted = Wanted(item.sha256, item.size, item.path, url)
-                missing.setdefault(item.sha256, (each.source, wanted))
+                wanted = Wanted(sha256, item.size, item.path, url)
+                missing.setdefault(sha256, (each.source, wanted))
     return Needs(tuple(missing.values()), users, len(found), sum(found.values()))
 
 
