@@ -2,65 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import socket
-import subprocess
-import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
+from harness import Cli, MirrorUnderTest
 
-from mirror.model import BootSource
 from mirror.service import Mirror
 from mirror.settings import Settings, StoreSettings, SyncSettings
-from mirror.sync.events import Event
-from mirror.sync.result import SyncResult
-from mirror.sync.run import SyncOptions
-
-COMMAND = (sys.executable, "-m", "mirror.cli")
-
-
-@dataclass
-class MirrorUnderTest:
-    """An open mirror, the events of its syncs, and short ways to use it."""
-
-    mirror: Mirror
-    events: list[Event] = field(default_factory=list)
-
-    @property
-    def root(self) -> Path:
-        return self.mirror.settings.data_dir
-
-    def add_source(self, sample, url: str, *, name: str = "main", **more: Any) -> None:
-        keyring = str(sample.keyring) if sample.key else ""
-        trust = "signed" if sample.key else "none"
-        source = BootSource(name=name, url=url, keyring=keyring, trust=trust, **more)
-        self.mirror.add_source(source)
-
-    def select(self, *filters: str, source: str = "", keep: int = 2) -> None:
-        self.mirror.add_selection(filters, source=source, keep=keep)
-
-    async def sync(self, **options: Any) -> SyncResult:
-        self.events.clear()
-        return await self.mirror.sync(SyncOptions(**options), self.events.append)
-
-    def sync_now(self, **options: Any) -> SyncResult:
-        return asyncio.run(self.sync(**options))
-
-    def published(self, channel: str = "stable") -> dict[str, tuple[str, int]]:
-        """Return (sha256, size) of every published image file, by path."""
-        return {i.path: (i.sha256, i.size) for i in self.mirror.show_snapshot(channel).items}
-
-    def versions(self, channel: str = "stable") -> set[tuple[str, str]]:
-        """Return every published (product, version); products without their common prefix."""
-        return {
-            (i.product.removeprefix("com.ubuntu.maas.stable:"), i.version)
-            for i in self.mirror.show_snapshot(channel).items
-        }
 
 
 @pytest.fixture
@@ -78,56 +27,6 @@ def mut(settings: Settings):
     """Return a mirror under test: initialised, with no source and no selection."""
     with Mirror.create(settings, name="Mirror under test", algorithm="ed25519") as mirror:
         yield MirrorUnderTest(mirror)
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Cli:
-    """`mirror --data-dir D ...`, as a program."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-        self.environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("MIRROR_")},
-            "MIRROR_SYNC__ATTEMPTS": "2",
-            "MIRROR_SYNC__STALL_TIMEOUT": "2",
-            "MIRROR_STORE__MIN_FREE": "0",
-        }
-
-    def command(self, *arguments: str) -> list[str]:
-        return [*COMMAND, "--data-dir", str(self.data_dir), *arguments]
-
-    def __call__(self, *arguments: str, **environment: str) -> Ran:
-        done = subprocess.run(
-            self.command(*arguments),
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-            env={**self.environment, **environment},
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*arguments),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self.environment,
-            **more,
-        )
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 import pytest
-from conftest import COMMAND, Cli
+from harness import COMMAND, Cli
 
 
 @pytest.fixture
