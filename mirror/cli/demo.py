@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,7 +51,8 @@ def demo(
         run(_sync(mirror))
         run(_check(mirror, root / _CLIENT))
         if once:
-            print_line(f"serve it: mirror --data-dir {root} serve --host {host} --port {port}")
+            mirror_command = f"{_program('mirror')} --data-dir {root}"
+            print_line(f"serve it: {mirror_command} serve --host {host} --port {port}")
             return
         chosen = server_options(settings, host, port)
         run_server(chosen, on_ready=lambda at: _say_what_next(at, root))
@@ -119,15 +121,16 @@ async def _check(mirror: Mirror, out: Path) -> None:
 
 
 def _say_what_next(url: str, root: Path) -> None:
-    mirror = f"mirror --data-dir {root}"
-    print_line(f"4. serving {url}/images/stable/ until Ctrl-C. Now try:")
+    mirror = f"{_program('mirror')} --data-dir {root}"
+    print_line(f"4. serving {url}/images/stable/ until Ctrl-C. Now try, in another terminal:")
     print_line(f"   {mirror} snapshot show stable")
-    print_line(f"   {mirror} sync --dry-run")
+    print_line(f"   {mirror} sync")
     print_line(f"   {mirror} channel show stable")
     print_line(f"   curl {url}/images/stable/streams/v1/index.json")
     print_line(f"   curl -O {url}/keys/mirror.gpg")
-    print_line(f"   sstream-query --keyring=mirror.gpg {url}/images/stable/")
-    print_line(
-        "   maas admin boot-sources create "
-        f"url={url}/images/stable/ keyring_filename=/path/to/mirror.gpg"
-    )
+    print_line(f"   {_program('sstream-query')} --keyring=mirror.gpg --json {url}/images/stable/")
+
+
+def _program(name: str) -> str:
+    """Return how to call a program that was installed with us."""
+    return name if shutil.which(name) else str(Path(sys.executable).with_name(name))
