@@ -128,7 +128,7 @@ def _say_what_next(url: str, root: Path) -> None:
     print_line(f"   {mirror} channel show stable")
     print_line(f"   curl {url}/images/stable/streams/v1/index.json")
     print_line(f"   curl -O {url}/keys/mirror.gpg")
-    print_line(f"   {_program('sstream-query')} --keyring=mirror.gpg --json {url}/images/stable/")
+    print_line(f"   {_program('sstream-query')} --keyring=./mirror.gpg --json {url}/images/stable/")
 
 
 def _program(name: str) -> str:
