@@ -17,7 +17,7 @@ from mirror.model import FileRef
 from mirror.store.durable import disk_errors, make_dirs, sync_dir, sync_file, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -43,13 +43,16 @@ class Blobs(Protocol):
 class WritableBlobs(Blobs, Protocol):
     """Blobs that can be added."""
 
-    def adopt(self, file: Path, sha256: str, *, synced: bool = False) -> None:
+    def adopt(self, file: Path, sha256: str) -> None:
         """Make a blob of a file (of the same file system) whose digest the caller has computed.
 
-        `synced` says that the caller has waited for its bytes to be on the disk. The file is moved;
-        it takes the place of a blob that is here already. Raises NoSpace, DataDirNotWritable,
-        StoreError.
+        The file is gone afterwards, also if the blob was here already. Raises the errors of the
+        disk.
         """
+        ...
+
+    def adopt_all(self, files: Sequence[tuple[Path, str]]) -> None:
+        """Adopt several files (path, sha256): they wait for the disk together, not in turn."""
         ...
 
     def add_bytes(self, data: bytes) -> FileRef:
@@ -92,17 +95,26 @@ class LocalBlobs:
         except FileNotFoundError:
             return None
 
-    def adopt(self, file: Path, sha256: str, *, synced: bool = False) -> None:
+    def adopt(self, file: Path, sha256: str) -> None:
         """Make a blob of a file; see WritableBlobs."""
-        target = self.path(sha256)
-        with disk_errors(target):
-            if not synced:
+        self.adopt_all([(file, sha256)])
+
+    def adopt_all(self, files: Sequence[tuple[Path, str]]) -> None:
+        """Make blobs of files; see WritableBlobs."""
+        targets = [(file, self.path(sha256)) for file, sha256 in files]
+        folders = {target.parent for _, target in targets}
+        with disk_errors(self.root):
+            # the journal is written for the first of them; the others find it done
+            for file, _ in targets:
                 sync_file(file)
-            make_dirs(target.parent)
-            # over a blob that is here already: that one may be damaged, and gc sees a young one
-            file.replace(target)
-            target.chmod(_IMMUTABLE)
-            sync_dir(target.parent)
+            for folder in folders:
+                make_dirs(folder)
+            for file, target in targets:
+                # over a blob that is here already: that one may be damaged, and gc sees a young one
+                file.chmod(_IMMUTABLE)
+                file.replace(target)
+            for folder in folders:
+                sync_dir(folder)
 
     def add_bytes(self, data: bytes) -> FileRef:
         """Make a blob of some bytes; see WritableBlobs."""

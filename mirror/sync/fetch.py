@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["FetchFailure", "FetchOptions", "Wanted", "fetch_files"]
 
 _HASHING_THREADS = 4
-_STORING_THREADS = 4
 _LOOK_AGAIN = 0.1
 """Seconds after which an idle connection considers again whether it can help."""
 
@@ -121,9 +120,11 @@ class _Fetch:
         """The transfers that others may help with, each with the group that its tasks are in."""
         self._moved = asyncio.Event()
         """Set when there may be something to do for a connection that has none."""
+        self._received: list[tuple[Wanted, Partial]] = []
+        """Files that are whole and right, and not blobs yet."""
         self._unreachable = 0
         self._hashing = ThreadPoolExecutor(_HASHING_THREADS, "hash")
-        self._storing = ThreadPoolExecutor(_STORING_THREADS, "store")
+        self._storing = ThreadPoolExecutor(1, "store")
 
     def close(self) -> None:
         """Wait for the threads. Blocks."""
@@ -164,15 +165,24 @@ class _Fetch:
             else:
                 self._hashing.submit(partial.close)
                 self._unreachable = 0
-                group.create_task(self._adopt(file, partial))
+                self._received.append((file, partial))
+                if len(self._received) == 1:
+                    group.create_task(self._adopt())
                 return
         if failure:
             self._fail(files, failure)
 
-    async def _adopt(self, file: Wanted, partial: Partial) -> None:
-        await _run(self._storing, self._store.blobs.adopt, partial.path, file.sha256)
-        await _run(self._storing, partial.forget)
-        self._emit(FileDone(path=file.path, size=file.size))
+    async def _adopt(self) -> None:
+        """Make blobs of the files that were received, all that there are at a time.
+
+        What comes while one lot is waiting for the disk goes with the next.
+        """
+        while self._received:
+            lot = list(self._received)
+            await _run(self._storing, _adopt_all, self._store.blobs, lot)
+            del self._received[: len(lot)]
+            for file, _ in lot:
+                self._emit(FileDone(path=file.path, size=file.size))
 
     def _fail(self, files: list[Wanted], error: MirrorError) -> None:
         for file in files:
@@ -300,6 +310,12 @@ class _Fetch:
         except BaseException:
             self._active.pop(transfer, None)
             raise
+
+
+def _adopt_all(blobs: WritableBlobs, lot: list[tuple[Wanted, Partial]]) -> None:
+    blobs.adopt_all([(partial.path, file.sha256) for file, partial in lot])
+    for _, partial in lot:
+        partial.forget()
 
 
 async def _run(pool: ThreadPoolExecutor, call: Callable[..., None], *args: object) -> None:

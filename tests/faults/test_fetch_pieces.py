@@ -22,7 +22,7 @@ from mirror.testing.bad_upstream import BadUpstream
 from mirror.testing.serve import serve_directory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
 SIZE = 600_000
 PIECES = replace(QUICK, piece=20_000, window=80_000, divide_above=0)
@@ -229,7 +229,7 @@ async def test_an_error_of_the_store_wins_over_those_of_files(
     pool: Pool, upstream: BadUpstream, url: str, data: bytes
 ) -> None:
     class Full(type(pool.blobs)):  # type: ignore[misc]
-        def adopt(self, file: Path, sha256: str, *, synced: bool = False) -> None:
+        def adopt_all(self, files: Sequence[tuple[Path, str]]) -> None:
             raise NoSpace("the disk is full")
 
     pool.blobs = Full(pool.blobs.root)

@@ -39,15 +39,20 @@ def test_adopt_moves_the_file_to_its_digest(store: Store, arrive: Callable[[byte
     assert list(store.dir.incoming.iterdir()) == []
 
 
-@pytest.mark.parametrize("synced", [False, True])
-def test_adopting_again_mends_a_damaged_blob(
-    store: Store, arrive: Callable[[bytes], str], synced: bool
-) -> None:
+def test_several_files_are_adopted_together(store: Store, arrive: Callable[[bytes], str]) -> None:
+    digests = [arrive(data) for data in (DATA, b"another", b"a third")]
+    store.blobs.adopt_all([(store.incoming.partial(each), each) for each in digests])
+    assert set(store.blobs.hashes()) == set(digests)
+    assert list(store.dir.incoming.iterdir()) == []
+    store.blobs.adopt_all([])
+
+
+def test_adopting_again_mends_a_damaged_blob(store: Store, arrive: Callable[[bytes], str]) -> None:
     store.blobs.adopt(store.incoming.partial(arrive(DATA)), SHA256)
     path = store.blobs.path(SHA256)
     path.chmod(0o644)
     path.write_bytes(b"A kernel")
-    store.blobs.adopt(store.incoming.partial(arrive(DATA)), SHA256, synced=synced)
+    store.blobs.adopt(store.incoming.partial(arrive(DATA)), SHA256)
     assert path.read_bytes() == DATA
     assert list(store.dir.incoming.iterdir()) == []
 
@@ -115,7 +120,7 @@ def _adopt_often(root: Path, work: Path) -> None:
             data = b"%d" % number * 1000
             file = work / f"{turn}-{number}"
             file.write_bytes(data)
-            blobs.adopt(file, hashlib.sha256(data).hexdigest(), synced=True)
+            blobs.adopt(file, hashlib.sha256(data).hexdigest())
             blobs.add_bytes(data)
 
 
