@@ -26,11 +26,10 @@ and a deleted one must give its space back."""
 
 
 class OpenBlob:
-    """A blob that is open for reading: what `loop.sendfile` needs of a file, and little else."""
-
-    mode = "rb"
+    """A blob that is open for reading. `readers` is how many it is being sent to."""
 
     def __init__(self, path: Path) -> None:
+        self.readers = 0
         self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         status = os.fstat(self._fd)
         self.regular = stat.S_ISREG(status.st_mode)
