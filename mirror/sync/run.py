@@ -193,7 +193,7 @@ class _Sync:
         first: Needs | None = None
         while True:
             plan = await asyncio.to_thread(self._plan, sources, published, condemned)
-            failed = judge.condemned(plan.products)
+            failed = await asyncio.to_thread(judge.condemned, plan.products)
             if not failed:
                 needs = await asyncio.to_thread(
                     find_needs, plan.products, sources.offers, here, tools.store.blobs

@@ -145,22 +145,12 @@ class Judge:
         store: Store,
     ) -> dict[VersionKey, MirrorError]:
         """Let plugins look at what is new; return the versions that are condemned, and why."""
-        old = {
-            (name, version.name)
-            for name, each in published.items()
-            for version in each.product.versions
-        }
-        news = [
-            subject
-            for subject in subjects(planned, self._plugins)
-            if _name(subject) not in failed
-            and (subject.key not in self._known or _name(subject) not in old)
-        ]
+        news = await asyncio.to_thread(self._news, planned, published, failed)
         if not news:
             return {}
         with store.incoming.scratch() as scratch:
             verdicts = await look_at(news, store.blobs, scratch)
-        self._remember(verdicts)
+        await asyncio.to_thread(self._remember, verdicts)
         condemned: dict[VersionKey, MirrorError] = {}
         for subject in news:
             verdict = verdicts[subject.key]
@@ -169,6 +159,25 @@ class Judge:
             elif verdict.derived:
                 self._derived[_name(subject)] = verdict.derived
         return condemned
+
+    def _news(
+        self,
+        planned: Iterable[Planned],
+        published: Mapping[str, Planned],
+        failed: Mapping[VersionKey, MirrorError],
+    ) -> list[Subject]:
+        """Return what no plugin has looked at yet, or what is to be derived from again."""
+        old = {
+            (name, version.name)
+            for name, each in published.items()
+            for version in each.product.versions
+        }
+        return [
+            subject
+            for subject in subjects(planned, self._plugins)
+            if _name(subject) not in failed
+            and (subject.key not in self._known or _name(subject) not in old)
+        ]
 
     def with_derived(self, planned: Iterable[Planned]) -> list[Planned]:
         """Return the planned products with the items that plugins made from theirs."""
