@@ -17,12 +17,7 @@ from mirror.errors import FilterInvalid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mirror.model import Product
-
 _SYNTAX = re.compile(r"(?P<key>[\w|-]+) *(?P<no>!?)(?P<operator>[=~]) *(?P<value>.*)")
-_OF_THE_ITEM = frozenset(
-    {"ftype", "path", "sha256", "size", "product_name", "version_name", "item_name"}
-)
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -49,18 +44,6 @@ def matches(filters: Iterable[Filter], attributes: Mapping[str, Any]) -> bool:
     return all(_passes(condition, attributes) for condition in filters)
 
 
-def product_could_match(filters: Iterable[Filter], product: Product) -> bool:
-    """Say whether any item of the product might pass, from the product's own attributes.
-
-    Cheap: only if this is true is it worth flattening the items.
-    """
-    return all(
-        _passes(condition, product.attributes) or _is_overridden(condition.key, product)
-        for condition in filters
-        if condition.key in product.attributes and condition.key not in _OF_THE_ITEM
-    )
-
-
 def _compile(text: str, regex: str) -> re.Pattern[str]:
     try:
         return re.compile(regex)
@@ -76,10 +59,3 @@ def _passes(condition: Filter, attributes: Mapping[str, Any]) -> bool:
         value = str(value) if isinstance(value, int | float) else ""
     found = condition.pattern.search(value) if condition.pattern else condition.value == value
     return bool(found) is not condition.negated
-
-
-def _is_overridden(key: str, product: Product) -> bool:
-    return any(
-        key in version.attributes or any(key in item.attributes for item in version.items)
-        for version in product.versions
-    )
