@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mirror.sync.body import Chunk
 
 
 class Piece:
@@ -18,14 +22,14 @@ class Piece:
         self.at = start
         self.end = end
         self.buffered = 0
-        self._chunks: list[bytes] = []
+        self._chunks: list[Chunk] = []
 
     @property
     def whole(self) -> bool:
         """Whether every byte has arrived."""
         return self.at >= self.end
 
-    def put(self, chunk: bytes) -> None:
+    def put(self, chunk: Chunk) -> None:
         """Take the next bytes; those beyond the end, which may have moved, are dropped."""
         if self.at + len(chunk) > self.end:
             chunk = chunk[: self.end - self.at]
@@ -33,7 +37,7 @@ class Piece:
         self.buffered += len(chunk)
         self.at += len(chunk)
 
-    def take(self) -> tuple[list[bytes], int]:
+    def take(self) -> tuple[list[Chunk], int]:
         """Hand over what is buffered, and its length."""
         taken = self._chunks, self.buffered
         self._chunks, self.buffered = [], 0
@@ -107,7 +111,7 @@ class Pieces:
             self._drained.clear()
             await self._drained.wait()
 
-    async def next_batch(self, batch: int) -> tuple[list[bytes], int]:
+    async def next_batch(self, batch: int) -> tuple[list[Chunk], int]:
         """Return the next bytes to write, in order: `batch` of them or what ends a piece."""
         while True:
             piece = self._queue[0]
