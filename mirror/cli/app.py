@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import logging
 import sys
 from pathlib import Path
@@ -17,9 +15,6 @@ from mirror.cli.output import print_error, print_line
 from mirror.errors import MirrorError
 
 _log = logging.getLogger(__name__)
-
-_COLLECT_AFTER = 20_000
-"""New objects after which the collector looks for cycles; Python's own figure is 700."""
 
 app = typer.Typer(
     name="mirror",
@@ -75,10 +70,6 @@ def root(
 
 def main() -> None:
     """Run the command line; every foreseeable failure is a message and a documented exit status."""
-    # What a command imports and reads lives to its end: don't look through it again and again,
-    # nor when the process is over.
-    gc.set_threshold(_COLLECT_AFTER)
-    atexit.register(gc.freeze)
     try:
         app()
     except MirrorError as error:

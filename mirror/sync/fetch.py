@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -30,14 +29,13 @@ if TYPE_CHECKING:
 
     from mirror.store.blobs import WritableBlobs
     from mirror.store.incoming import Incoming
-    from mirror.sync.body import Chunk
     from mirror.sync.events import Emit
     from mirror.sync.http import Http
     from mirror.sync.pieces import Piece
 
 __all__ = ["FetchFailure", "FetchOptions", "Wanted", "fetch_files"]
 
-_HASHING_THREADS = min(4, max(2, os.cpu_count() or 1))
+_HASHING_THREADS = 4
 _LOOK_AGAIN = 0.1
 """Seconds after which an idle connection considers again whether it can help."""
 
@@ -246,9 +244,8 @@ class _Fetch:
             )
 
     async def _write(self, transfer: Transfer, partial: Partial) -> None:
-        async def append(chunks: list[Chunk], count: int) -> None:
+        async def append(chunks: list[bytes], count: int) -> None:
             await _run(self._hashing, partial.append, chunks, count)
-            self._http.buffers.give(chunks)
 
         with self._leaving(transfer):
             await transfer.write(append)

@@ -25,7 +25,6 @@ from mirror.errors import (
     Truncated,
     Unreachable,
 )
-from mirror.sync.body import Buffers
 from mirror.sync.rate import Rate
 
 if TYPE_CHECKING:
@@ -52,12 +51,9 @@ class Http:
         source: BootSource,
         authorization: str,
         *,
-        stall: float,
         answer_within: float,
     ) -> None:
         self.rate = Rate(source.bandwidth)
-        self.buffers = Buffers()
-        self.stall = stall
         self._answer_within = answer_within
         self._session = session
         self._origin = clean_url(source.url).origin()
@@ -121,7 +117,7 @@ async def open_session(
         proxy=_proxy(source),
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
     ) as session:
-        yield Http(session, source, authorization, stall=stall, answer_within=connect + 2 * stall)
+        yield Http(session, source, authorization, answer_within=connect + 2 * stall)
 
 
 def clean_url(url: str) -> URL:

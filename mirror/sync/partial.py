@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mirror.sync.body import Chunk
-
 _READ = 1 << 20
 _MAX_VECTOR = 512
 """Buffers of one writev: below the kernel's limit of 1024."""
@@ -54,7 +52,7 @@ class Partial:
             if self.size and self._note.exists():
                 self.validator = self._note.read_text(encoding="latin-1")
 
-    def append(self, chunks: Sequence[Chunk], count: int) -> None:
+    def append(self, chunks: Sequence[bytes], count: int) -> None:
         """Hash and write `chunks`, of `count` bytes in all."""
         with self._lock, disk_errors(self.path):
             for chunk in chunks:
@@ -105,7 +103,7 @@ class Partial:
             self._note.unlink(missing_ok=True)
 
 
-def _write(fd: int, chunks: Sequence[Chunk]) -> None:
+def _write(fd: int, chunks: Sequence[bytes]) -> None:
     missing = sum(map(len, chunks)) - os.writev(fd, chunks)
     if missing:
         rest = memoryview(b"".join(chunks))[-missing:]

@@ -9,10 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mirror.sync.body import Chunk
 
 
 class Piece:
@@ -22,14 +18,14 @@ class Piece:
         self.at = start
         self.end = end
         self.buffered = 0
-        self._chunks: list[Chunk] = []
+        self._chunks: list[bytes] = []
 
     @property
     def whole(self) -> bool:
         """Whether every byte has arrived."""
         return self.at >= self.end
 
-    def put(self, chunk: Chunk) -> None:
+    def put(self, chunk: bytes) -> None:
         """Take the next bytes; those beyond the end, which may have moved, are dropped."""
         if self.at + len(chunk) > self.end:
             chunk = chunk[: self.end - self.at]
@@ -37,7 +33,7 @@ class Piece:
         self.buffered += len(chunk)
         self.at += len(chunk)
 
-    def take(self) -> tuple[list[Chunk], int]:
+    def take(self) -> tuple[list[bytes], int]:
         """Hand over what is buffered, and its length."""
         taken = self._chunks, self.buffered
         self._chunks, self.buffered = [], 0
@@ -111,7 +107,7 @@ class Pieces:
             self._drained.clear()
             await self._drained.wait()
 
-    async def next_batch(self, batch: int) -> tuple[list[Chunk], int]:
+    async def next_batch(self, batch: int) -> tuple[list[bytes], int]:
         """Return the next bytes to write, in order: `batch` of them or what ends a piece."""
         while True:
             piece = self._queue[0]

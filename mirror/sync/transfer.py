@@ -11,7 +11,6 @@ import aiohttp
 import msgspec
 
 from mirror.errors import MirrorError, SizeMismatch, Stalled, Truncated
-from mirror.sync.body import open_body
 from mirror.sync.events import Received
 from mirror.sync.http import show_url
 from mirror.sync.pieces import Piece, Pieces
@@ -19,7 +18,6 @@ from mirror.sync.pieces import Piece, Pieces
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mirror.sync.body import Body, Chunk
     from mirror.sync.events import Emit
     from mirror.sync.http import Http
     from mirror.sync.partial import Partial
@@ -58,15 +56,12 @@ class FetchOptions(msgspec.Struct, frozen=True):
     """Bytes per second below which a connection is taken for stalled ..."""
     low_speed_time: float = 30.0
     """... after waiting that long for bytes."""
-    batch: int = 512 << 10
+    batch: int = 1 << 20
     """Bytes that are hashed and written at a time, in a thread: while the CPU's cache has them."""
     piece: int = 4 << 20
     """Bytes of a Range request, where connections are left over."""
     divide_above: float = 0.5
-    """How long a file must still be expected to take for its rest to be cut into pieces.
-
-    It is judged by how it has come, for half as long at least.
-    """
+    """How long a file must still be expected to take for its rest to be cut into pieces."""
     window: int = 48 << 20
     """Bytes of pieces that may wait in memory for their turn, over all files."""
 
@@ -107,12 +102,10 @@ class Transfer:
         if self.pieces.cut:
             return True
         come = self.pieces.first.at - self._began_with
-        spent = time.monotonic() - self._began
-        enough = self._options.divide_above
-        # Only when it has come for a while: by its first bytes, any source looks slow.
-        if not come or spent < enough / 2 or not self.pieces.divisible:
+        if not come or not self.pieces.divisible:
             return False
-        return spent / come * self.pieces.left > enough
+        spent = time.monotonic() - self._began
+        return spent / come * self.pieces.left > self._options.divide_above
 
     async def stream(self, http: Http, piece: Piece) -> None:
         """Fill `piece` from where it stands, with one request.
@@ -125,7 +118,7 @@ class Transfer:
             self._check_answer(response, piece)
             await self._note_validator(response)
             try:
-                await self._receive(http, piece, open_body(response, http.buffers, http.stall))
+                await self._receive(http, piece, response.content)
             except aiohttp.ClientPayloadError:
                 await self._put(piece, _rest(response.content))
                 if not piece.whole:
@@ -133,7 +126,7 @@ class Transfer:
             if response.content_length is None and piece.end == self.wanted.size:
                 await self._expect_end(response)
 
-    async def write(self, append: Callable[[list[Chunk], int], Awaitable[None]]) -> None:
+    async def write(self, append: Callable[[list[bytes], int], Awaitable[None]]) -> None:
         """Drain the pieces in order into `append`, until the file is whole."""
         while self.pieces.written < self.wanted.size:
             chunks, count = await self.pieces.next_batch(self._options.batch)
@@ -143,16 +136,16 @@ class Transfer:
                 self._moved.set()
                 self._report(count)
 
-    async def _receive(self, http: Http, piece: Piece, body: Body) -> None:
+    async def _receive(self, http: Http, piece: Piece, content: aiohttp.StreamReader) -> None:
         low = _LowSpeed(self._options, self._url)
         while not piece.whole:
-            chunk = await low.watch(body)
+            chunk = await low.watch(content)
             if not chunk:
                 raise Truncated(f"{self._url} ended after {piece.at} of {self.wanted.size} bytes")
             await http.rate.take(len(chunk))
             await self._put(piece, chunk)
 
-    async def _put(self, piece: Piece, chunk: Chunk) -> None:
+    async def _put(self, piece: Piece, chunk: bytes) -> None:
         if piece.end == self.wanted.size and piece.at + len(chunk) > piece.end:
             raise self._mismatch("the source sends more")
         piece.put(chunk)
@@ -224,10 +217,12 @@ class _LowSpeed:
         self._waited = 0.0
         self._received = 0
 
-    async def watch(self, body: Body) -> Chunk:
-        """Return the next chunk of `body`, empty at its end. Raises `Stalled`."""
+    async def watch(self, content: aiohttp.StreamReader) -> bytes:
+        """Return the next chunk of `content`, empty at its end. Raises `Stalled`."""
         before = time.monotonic()
-        chunk = await body.read()
+        chunk, _ = await content.readchunk()
+        while not chunk and not content.at_eof():  # the end of an HTTP chunk
+            chunk, _ = await content.readchunk()
         self._waited += time.monotonic() - before
         self._received += len(chunk)
         if self._waited >= self._options.low_speed_time:
