@@ -303,7 +303,8 @@ def test_two_versions_that_claim_one_path(sync_fails, mut, sample_upstream):
 def test_a_keyring_that_is_missing(cli, mut, tmp_path):
     ran = cli("source", "add", "x", "http://x/", "--keyring", str(tmp_path / "none.gpg"))
     assert (ran.status, "[MIR-201]" in ran.err) == (1, True)
-    assert "ubuntu-keyring" in ran.err
+    assert str(tmp_path / "none.gpg") in ran.err
+    assert "--keyring" in ran.err
     assert mut.mirror.catalog.sources() == []
 
 
@@ -358,8 +359,6 @@ def test_no_keyring_at_all(cli):
 def test_a_command_that_cannot_work(cli, arguments, exit_status, code):
     ran = cli(*arguments)
     assert (ran.status, f"[{code}]" in ran.err) == (exit_status, True), ran.err
-    as_json = cli(*arguments, "--json") if arguments[-1] != "sync" else ran
-    assert as_json.status in {exit_status, 2}
 
 
 def test_a_directory_that_cannot_be_written(cli):
