@@ -127,8 +127,8 @@ class KeyringMissing(IntegrityError, code="MIR-201", exit_status=1):
     """The keyring file of a source can't be read."""
 
     remedy = (
-        "Install the package that has the publisher's keyring (its documentation names it), or give "
-        "the keyring's path with --keyring."
+        "Install the package that has the publisher's keyring (its documentation names it), or "
+        "give the keyring's path with --keyring."
     )
 
 
