@@ -211,5 +211,13 @@ def _exists(process):
 
 
 def _sockets(process):
-    links = [entry.readlink() for entry in Path(f"/proc/{process}/fd").iterdir()]
-    return sum(link.name.startswith("socket:") for link in links)
+    return sum(
+        _link(entry).startswith("socket:") for entry in Path(f"/proc/{process}/fd").iterdir()
+    )
+
+
+def _link(descriptor):
+    try:
+        return descriptor.readlink().name
+    except FileNotFoundError:  # the process closed it after it was listed
+        return ""
