@@ -49,7 +49,7 @@ soak: install  ## kill -9 at 50 random instants of sync and publish
 e2e: install  ## Mirror a stream made of Debian's packages (root, debootstrap; a few minutes)
 	MIRROR_E2E=1 $(BIN)/pytest -q tests/e2e --timeout 1800
 
-docs: install  ## Write docs/errors.md anew from mirror/errors.py
+docs: install  ## Write docs/errors.md anew from mirror/errors/
 	$(BIN)/python docs/generate_errors.py > docs/errors.md
 
 constraints: install  ## Pin everything anew, by name, version and hash

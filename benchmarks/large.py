@@ -185,8 +185,9 @@ def _synced(context: Context, data_dir: Path, stream: Path) -> list[Row]:
         with Mirror.open(settings) as mirror:
             url = f"http://127.0.0.1:{ports[0]}"
             keyring = str(stream / "keyring.gpg")
-            mirror.add_source(BootSource(name=_SOURCE, url=url, keyring=keyring))
-            mirror.add_selection(["os=ubuntu"], source="", keep=2)
+            source = BootSource(name=_SOURCE, url=url, keyring=keyring)
+            mirror.sources.add(source, by="benchmark")
+            mirror.selections.add(Selection(0, ("os=ubuntu",)), by="benchmark")
 
         cost = run([*mirror_command(data_dir), "sync"], log=data_dir.with_suffix(".log"))
     return [

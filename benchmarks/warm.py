@@ -24,7 +24,7 @@ async def _measure(mirror: Mirror, count: int) -> list[float]:
     costs = []
     for _ in range(count + 1):
         before = _cpu()
-        result = await mirror.sync(SyncOptions(), lambda _: None)
+        result = await mirror.syncs.run(SyncOptions(), lambda _: None)
         costs.append((_cpu() - before) * 1000)
         if result.status != "unchanged":
             raise SystemExit(f"the sync was {result.status}")

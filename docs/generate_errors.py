@@ -1,4 +1,4 @@
-"""Write docs/errors.md from the classes of mirror/errors.py: `make docs`."""
+"""Write docs/errors.md from the classes of mirror/errors/: `make docs`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Every error has a code that never changes, says what happened to which thing, an
 | 4 | integrity: a signature, digest or rollback check refused |
 | 130 | interrupted |
 
-Made from `mirror/errors.py` by `make docs`.
+Made from `mirror/errors/` by `make docs`.
 """
 
 
@@ -33,7 +33,7 @@ def every_class(root: type[MirrorError] = MirrorError) -> Iterator[type[MirrorEr
     """Yield the class and all below it that a person can meet."""
     yield root
     for child in root.__subclasses__():
-        if child.__module__ == root.__module__:
+        if child.__module__.startswith("mirror.errors"):
             yield from every_class(child)
 
 

@@ -76,20 +76,26 @@ class Product(msgspec.Struct, frozen=True, gc=False):
 class BootSource(msgspec.Struct, frozen=True):
     """Where images come from.
 
-    `url` is the base of the stream, or the address of one index file. `keyring` is the path of a
-    binary or armored OpenPGP keyring; `fingerprints` narrows it to those primary keys or subkeys
-    (empty: any key of the keyring). `trust` is `signed`, or `none` for an unsigned source.
-    `bandwidth` is in bytes per second (0: no limit).
+    `url` is the base of the stream, or the address of one index file; `fallback_urls` are tried in
+    order when it can't be reached. The keyring is `keyring` (the path of a binary or armored file)
+    or `keyring_data` (armored, or base64 of binary); with neither, each of `fingerprints` must be
+    of a key that the mirror knows already. `fingerprints` narrows a keyring to those primary keys
+    or subkeys (empty: any key of it). `trust` is `signed`, or `none` for an unsigned source.
+    `no_proxy` is a comma-separated list of hosts, domains and networks. `bandwidth` is in bytes per
+    second (0: no limit); a `max_staleness` of 0 never refuses an old index.
     """
 
     name: str
     url: str
+    fallback_urls: tuple[str, ...] = ()
     keyring: str = ""
+    keyring_data: str = ""
     fingerprints: tuple[str, ...] = ()
     trust: str = "signed"
     priority: int = 0
     enabled: bool = True
     proxy: str = ""
+    no_proxy: str = ""
     ca_file: str = ""
     username: str = ""
     password_file: str = ""
@@ -98,16 +104,39 @@ class BootSource(msgspec.Struct, frozen=True):
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """What to take: the products that pass every filter, of `source` (empty: of any source).
+    """What to take: the products that pass every condition, of `source` (empty: of any source).
 
-    `filters` are simplestreams filters (`release~(jammy|noble)`); `keep` is how many versions of
-    each product to hold, newest first.
+    `os`, `release`, `arches`, `subarches` and `labels` are as in MAAS's selections (empty, or `*`:
+    any); `filters` are simplestreams filters (`release~(jammy|noble)`). `keep` is how many versions
+    of each product to hold, newest first. `bootloaders` lets the products come along that a plugin
+    says every selection needs.
     """
 
     id: int
-    filters: tuple[str, ...]
+    filters: tuple[str, ...] = ()
     source: str = ""
     keep: int = 2
+    os: str = ""
+    release: str = ""
+    arches: tuple[str, ...] = ()
+    subarches: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    bootloaders: bool = True
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """A channel is kept from following its sources.
+
+    With `version`: of each product that passes every one of `filters` (simplestreams filters on the
+    product), only that version is published. Without: the whole channel is held where it is.
+    """
+
+    id: int
+    channel: str
+    version: str = ""
+    filters: tuple[str, ...] = ()
+    reason: str = ""
+    at: datetime | None = None
 
 
 class FileRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -175,6 +204,149 @@ class Switch(msgspec.Struct, frozen=True):
     snapshot: str
     previous: str
     reason: str
+
+
+class JobState(StrEnum):
+    """Where a job is. The last five are final."""
+
+    QUEUED = "queued"
+    WAITING = "waiting"
+    """For its turn: another sync runs."""
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    """Something was left out; the rest is published."""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    """Its process ended without a word: killed, or the machine went down."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a job is. `rate` is in bytes per second; `eta` in seconds, None while unknown."""
+
+    files: int = 0
+    files_done: int = 0
+    bytes: int = 0
+    bytes_done: int = 0
+    rate: float = 0.0
+    eta: float | None = None
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """An error as data, and what it is about: a boot source, or a version of a product."""
+
+    about: str
+    code: str
+    what: str
+    remedy: str
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A sync that was asked for. `reason` is `schedule` or `manual`; `by` is who asked.
+
+    `options` are those of the sync, as JSON; `result` is what came of it, as JSON.
+    """
+
+    id: int = 0
+    kind: str = "sync"
+    state: JobState = JobState.QUEUED
+    reason: str = "manual"
+    by: str = ""
+    options: msgspec.Raw = msgspec.Raw(b"{}")
+    created: datetime
+    started: datetime | None = None
+    ended: datetime | None = None
+    progress: Progress = Progress()
+    cancel: bool = False
+    """Someone asked for its end."""
+    process: str = ""
+    """HOST:PID of the process that runs it."""
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: Problem | None = None
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """A line of a job's log, numbered from 1. `level` is `info`, `warning` or `error`."""
+
+    number: int
+    at: datetime
+    level: str
+    message: str
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """When the mirror syncs by itself.
+
+    Every `interval`, plus up to `jitter` at random. `allowed` and `quiet` are windows of local time
+    such as `mon-fri 22:00-06:00` (no day: every day): outside the allowed ones (none: always
+    allowed), or inside a quiet one, no sync starts.
+    """
+
+    enabled: bool = True
+    interval: timedelta = timedelta(minutes=60)
+    jitter: timedelta = timedelta(minutes=5)
+    allowed: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
+
+
+class Role(StrEnum):
+    """What the holder of a token may do; the table in docs/operators.md says it route by route."""
+
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    UPLOADER = "uploader"
+    RACK = "rack"
+    READER = "reader"
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential. Its secret is shown once and stored as a hash only.
+
+    `channels` limits it to those (empty: every channel).
+    """
+
+    id: str
+    name: str
+    role: Role
+    channels: tuple[str, ...] = ()
+    created: datetime
+    expires: datetime | None = None
+    revoked: datetime | None = None
+    created_by: str = ""
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """A change that someone made: `before` and `after` are JSON, null where there was nothing."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    before: msgspec.Raw
+    after: msgspec.Raw
+
+
+class AvailableImage(msgspec.Struct, frozen=True):
+    """A product that a boot source offers, as of the last sync that read it.
+
+    `bytes` is the size of the newest version. `taken` is whether the channel has it from this
+    source; `reason` says why not (not selected, a higher priority, no plugin, what went wrong).
+    """
+
+    source: str
+    product: str
+    os: str
+    release: str
+    arch: str
+    subarch: str
+    label: str
+    title: str
+    version: str
+    bytes: int
+    taken: bool
+    reason: str = ""
 
 
 def utcnow() -> datetime:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mirror.model import BootSource
+from mirror.model import BootSource, Selection
 from mirror.service import Mirror
 from mirror.sync.events import Event
 from mirror.sync.result import SyncResult
@@ -35,27 +35,28 @@ class MirrorUnderTest:
         keyring = str(sample.keyring) if sample.key else ""
         trust = "signed" if sample.key else "none"
         source = BootSource(name=name, url=url, keyring=keyring, trust=trust, **more)
-        self.mirror.add_source(source)
+        self.mirror.sources.add(source, by="test")
 
     def select(self, *filters: str, source: str = "", keep: int = 2) -> None:
-        self.mirror.add_selection(filters, source=source, keep=keep)
+        selection = Selection(0, filters, source=source, keep=keep)
+        self.mirror.selections.add(selection, by="test")
 
     async def sync(self, **options: Any) -> SyncResult:
         self.events.clear()
-        return await self.mirror.sync(SyncOptions(**options), self.events.append)
+        return await self.mirror.syncs.run(SyncOptions(**options), self.events.append)
 
     def sync_now(self, **options: Any) -> SyncResult:
         return asyncio.run(self.sync(**options))
 
     def published(self, channel: str = "stable") -> dict[str, tuple[str, int]]:
         """Return (sha256, size) of every published image file, by path."""
-        return {i.path: (i.sha256, i.size) for i in self.mirror.show_snapshot(channel).items}
+        return {i.path: (i.sha256, i.size) for i in self.mirror.snapshots.show(channel).items}
 
     def versions(self, channel: str = "stable") -> set[tuple[str, str]]:
         """Return every published (product, version); products without their common prefix."""
         return {
             (i.product.removeprefix("com.ubuntu.maas.stable:"), i.version)
-            for i in self.mirror.show_snapshot(channel).items
+            for i in self.mirror.snapshots.show(channel).items
         }
 
 

@@ -1,6 +1,5 @@
-"""The catalogue: boot sources, selections, and what the mirror remembers of each source.
+"""The catalogue: what the operator decided, and what the mirror remembers of each source.
 
-One SQLite file through sqlite-utils, in WAL mode, so that a command can write while a server reads.
 Values are stored as JSON of the types of `mirror.model`. What is lost with this file is what the
 operator decided, and the newest time seen of each source (the rollback defence); images are not.
 """
@@ -8,30 +7,23 @@ operator decided, and the newest time seen of each source (the rollback defence)
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-import sqlite_utils
 
-from mirror.errors import AlreadyExists, MirrorError, NotFound, StoreError
-from mirror.model import BootSource, Finding, Selection
+from mirror.catalog.audit import AuditLog
+from mirror.catalog.database import Database, text
+from mirror.catalog.jobs import Jobs
+from mirror.catalog.tokens import Tokens
+from mirror.errors import AlreadyExists, NotFound
+from mirror.model import BootSource, Finding, Pin, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 T = TypeVar("T")
-
-_BUSY_TIMEOUT = 30.0
-"""Seconds that a write waits for another process's."""
-
-_TABLES: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("sources", {"name": str, "document": str}, "name"),
-    ("selections", {"id": int, "document": str}, "id"),
-    ("source_memory", {"name": str, "document": str}, "name"),
-    ("validations", {"key": str, "findings": str}, "key"),
-)
+Numbered = TypeVar("Numbered", Selection, Pin)
 
 
 class SourceMemory(msgspec.Struct, frozen=True):
@@ -51,17 +43,16 @@ class Catalog:
     """The open catalogue. Methods block for about a millisecond; any thread may call them."""
 
     def __init__(self, file: Path) -> None:
-        with _explained(file):
-            connection = sqlite3.connect(file, timeout=_BUSY_TIMEOUT, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            self._db = sqlite_utils.Database(connection)
-            self._create_tables()
-        self._file = file
+        self.database = Database(file)
+        self.jobs = Jobs(self.database)
+        self.tokens = Tokens(self.database)
+        self.audit = AuditLog(self.database)
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self.database.close()
+
+    # --- boot sources -----------------------------------------------------------------------------
 
     def sources(self) -> list[BootSource]:
         """Return every boot source, the highest priority first, then by name."""
@@ -70,19 +61,34 @@ class Catalog:
 
     def add_source(self, source: BootSource) -> None:
         """Add a boot source, or raise `AlreadyExists`."""
-        with _explained(self._file):
+        with self.database.transaction() as connection:
             try:
-                self._db.table("sources").insert({"name": source.name, "document": _text(source)})
+                connection.execute(
+                    "INSERT INTO sources (name, document) VALUES (?, ?)",
+                    (source.name, text(source)),
+                )
             except sqlite3.IntegrityError:
                 raise AlreadyExists(f"there is a boot source {source.name!r} already") from None
 
+    def update_source(self, source: BootSource) -> None:
+        """Store a boot source anew, or raise `NotFound`."""
+        with self.database.transaction() as connection:
+            stored = connection.execute(
+                "UPDATE sources SET document = ? WHERE name = ?", (text(source), source.name)
+            )
+        if not stored.rowcount:
+            raise NotFound(f"there is no boot source {source.name!r}")
+
     def remove_source(self, name: str) -> None:
         """Remove a boot source and what is remembered of it, or raise `NotFound`."""
-        with _explained(self._file), self._db.conn:
-            gone = self._db.conn.execute("DELETE FROM sources WHERE name = ?", (name,)).rowcount
-            self._db.conn.execute("DELETE FROM source_memory WHERE name = ?", (name,))
+        with self.database.transaction() as connection:
+            gone = connection.execute("DELETE FROM sources WHERE name = ?", (name,)).rowcount
+            connection.execute("DELETE FROM source_memory WHERE name = ?", (name,))
+            connection.execute("DELETE FROM available WHERE source = ?", (name,))
         if not gone:
             raise NotFound(f"there is no boot source {name!r}")
+
+    # --- selections and pins ----------------------------------------------------------------------
 
     def selections(self) -> list[Selection]:
         """Return every selection, in the order in which they were made."""
@@ -90,70 +96,88 @@ class Catalog:
 
     def add_selection(self, selection: Selection) -> Selection:
         """Add a selection (its `id` is given here) and return it."""
-        with _explained(self._file):
-            row: Any = self._db.table("selections").insert({"document": _text(selection)})
-            numbered = msgspec.structs.replace(selection, id=int(row.last_pk))
-            row.update(row.last_pk, {"document": _text(numbered)})
-        return numbered
+        return self._add_numbered("selections", selection)
+
+    def update_selection(self, selection: Selection) -> None:
+        """Store a selection anew, or raise `NotFound`."""
+        with self.database.transaction() as connection:
+            stored = connection.execute(
+                "UPDATE selections SET document = ? WHERE id = ?", (text(selection), selection.id)
+            )
+        if not stored.rowcount:
+            raise NotFound(f"there is no selection {selection.id}")
 
     def remove_selection(self, number: int) -> None:
         """Remove a selection, or raise `NotFound`."""
-        with _explained(self._file), self._db.conn:
-            gone = self._db.conn.execute("DELETE FROM selections WHERE id = ?", (number,)).rowcount
-        if not gone:
-            raise NotFound(f"there is no selection {number}")
+        self._remove_numbered("selections", number, f"there is no selection {number}")
+
+    def pins(self, channel: str = "") -> list[Pin]:
+        """Return the pins of a channel ('': of all), in the order in which they were made."""
+        pins = sorted(self._documents("pins", Pin), key=lambda each: each.id)
+        return [pin for pin in pins if channel in ("", pin.channel)]
+
+    def add_pin(self, pin: Pin) -> Pin:
+        """Add a pin (its `id` is given here) and return it."""
+        return self._add_numbered("pins", pin)
+
+    def remove_pin(self, number: int) -> None:
+        """Remove a pin, or raise `NotFound`."""
+        self._remove_numbered("pins", number, f"there is no pin {number}")
+
+    # --- what is remembered -----------------------------------------------------------------------
 
     def memory(self, source: str) -> SourceMemory:
         """Return what is remembered of a source (nothing, for one never synced)."""
-        with _explained(self._file):
-            for row in self._db.table("source_memory").rows_where("name = ?", [source]):
-                return msgspec.json.decode(row["document"], type=SourceMemory)
-        return SourceMemory()
+        rows = self.database.rows("SELECT document FROM source_memory WHERE name = ?", source)
+        return self.database.decode(rows[0][0], SourceMemory) if rows else SourceMemory()
 
     def remember(self, memories: Mapping[str, SourceMemory]) -> None:
         """Store what is remembered of each source, all in one transaction."""
-        rows = [{"name": name, "document": _text(memory)} for name, memory in memories.items()]
-        with _explained(self._file):
-            self._db.table("source_memory").upsert_all(rows, pk="name")
+        rows = [(name, text(memory)) for name, memory in memories.items()]
+        with self.database.transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO source_memory VALUES (?, ?)", rows)
 
     def findings(self) -> dict[str, list[Finding]]:
         """Return what validation found, by the key of the validated version."""
-        with _explained(self._file):
-            return {
-                row["key"]: msgspec.json.decode(row["findings"], type=list[Finding])
-                for row in self._db.table("validations").rows
-            }
+        return {
+            key: self.database.decode(findings, list[Finding])
+            for key, findings in self.database.rows("SELECT key, findings FROM validations")
+        }
 
     def record_findings(self, found: Mapping[str, list[Finding]]) -> None:
         """Store what validation found of each version, all in one transaction."""
-        rows = [{"key": key, "findings": _text(findings)} for key, findings in found.items()]
-        with _explained(self._file):
-            self._db.table("validations").upsert_all(rows, pk="key")
+        rows = [(key, text(findings)) for key, findings in found.items()]
+        with self.database.transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO validations VALUES (?, ?)", rows)
 
-    def _create_tables(self) -> None:
-        for table, columns, key in _TABLES:
-            self._db.table(table).create(columns, pk=key, if_not_exists=True)
+    def document(self, name: str, kind: type[T]) -> T | None:
+        """Return a value that there is one of (`schedule`), or None."""
+        rows = self.database.rows("SELECT document FROM documents WHERE name = ?", name)
+        return self.database.decode(rows[0][0], kind) if rows else None
+
+    def store_document(self, name: str, value: object) -> None:
+        """Store a value that there is one of."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO documents VALUES (?, ?)", (name, text(value))
+            )
 
     def _documents(self, table: str, kind: type[T]) -> list[T]:
-        with _explained(self._file):
-            rows = self._db.table(table).rows
-            return [msgspec.json.decode(row["document"], type=kind) for row in rows]
+        rows = self.database.rows(f"SELECT document FROM {table}")  # noqa: S608  (our own names)
+        return [self.database.decode(document, kind) for (document,) in rows]
 
+    def _add_numbered(self, table: str, value: Numbered) -> Numbered:
+        with self.database.transaction() as connection:
+            row = connection.execute(f"INSERT INTO {table} (document) VALUES ('')")  # noqa: S608
+            numbered = msgspec.structs.replace(value, id=int(row.lastrowid or 0))
+            connection.execute(
+                f"UPDATE {table} SET document = ? WHERE id = ?",  # noqa: S608
+                (text(numbered), numbered.id),
+            )
+        return numbered
 
-def _text(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-@contextmanager
-def _explained(file: Path) -> Iterator[None]:
-    """Turn what SQLite says into an error that names the file."""
-    try:
-        yield
-    except MirrorError:
-        raise
-    except (sqlite3.Error, msgspec.MsgspecError) as error:
-        raise StoreError(
-            f"the catalogue {file} failed: {error}",
-            remedy="Check the disk. If the file is damaged, restore it from a backup; images and "
-            "snapshots do not depend on it.",
-        ) from error
+    def _remove_numbered(self, table: str, number: int, missing: str) -> None:
+        with self.database.transaction() as connection:
+            gone = connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))  # noqa: S608
+        if not gone.rowcount:
+            raise NotFound(missing)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mirror.cli.context import AsJson, opened
+from mirror.cli.context import AsJson, opened, operator
 from mirror.cli.output import print_json, print_note, print_table
 
 app = typer.Typer(help="Channels: what is published under which name.", no_args_is_help=True)
@@ -16,7 +16,7 @@ app = typer.Typer(help="Channels: what is published under which name.", no_args_
 def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
     """List the channels and the snapshots that they point at."""
     with opened(ctx) as mirror:
-        channels = mirror.channels()
+        channels = mirror.channels.pointers()
     if as_json:
         print_json(channels)
         return
@@ -27,7 +27,7 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
 def show(ctx: typer.Context, name: str, as_json: AsJson = False) -> None:
     """Show the history of a channel, oldest first."""
     with opened(ctx) as mirror:
-        history = mirror.history(name)
+        history = mirror.channels.history(name)
     if as_json:
         print_json(history)
         return
@@ -45,7 +45,7 @@ def promote(
 ) -> None:
     """Point a channel at a snapshot."""
     with opened(ctx) as mirror:
-        now_at = mirror.promote(name, snapshot)
+        now_at = mirror.channels.promote(name, snapshot, by=operator())
     print_note(f"{name} now publishes {now_at}")
 
 
@@ -53,5 +53,5 @@ def promote(
 def rollback(ctx: typer.Context, name: str) -> None:
     """Point a channel back at the snapshot that it published before."""
     with opened(ctx) as mirror:
-        now_at = mirror.rollback(name)
+        now_at = mirror.channels.rollback(name, by=operator())
     print_note(f"{name} is back at {now_at}")

@@ -71,13 +71,14 @@ def _build_upstream(root: Path) -> SampleUpstream:
 
 
 def _select(mirror: Mirror, upstream: SampleUpstream, url: str) -> None:
-    from mirror.model import BootSource
+    from mirror.model import BootSource, Selection
 
     for source in mirror.catalog.sources():
         mirror.catalog.remove_source(source.name)
-    mirror.add_source(BootSource(name="demo", url=url, keyring=str(upstream.keyring)))
+    source = BootSource(name="demo", url=url, keyring=str(upstream.keyring))
+    mirror.sources.add(source, by="demo")
     if not mirror.catalog.selections():
-        mirror.add_selection(["os~(ubuntu|centos)", "arch=amd64"], source="", keep=2)
+        mirror.selections.add(Selection(0, ("os~(ubuntu|centos)", "arch=amd64")), by="demo")
 
 
 async def _sync(mirror: Mirror) -> None:
@@ -85,7 +86,7 @@ async def _sync(mirror: Mirror) -> None:
     from mirror.sync.run import SyncOptions
 
     with show_progress() as emit:
-        result = await mirror.sync(SyncOptions(channel="stable"), emit)
+        result = await mirror.syncs.run(SyncOptions(channel="stable"), emit)
     print_note(f"2. mirrored and published: snapshot {result.snapshot} on channel stable")
 
 
@@ -96,7 +97,7 @@ async def _check(mirror: Mirror, out: Path) -> None:
     from mirror.testing.sstream import mirrored_files, sstream_mirror
 
     expected = {
-        item.path: (item.sha256, item.size) for item in mirror.show_snapshot("stable").items
+        item.path: (item.sha256, item.size) for item in mirror.snapshots.show("stable").items
     }
     keyring = out.with_name(f"{out.name}.gpg")
     keyring.write_bytes(mirror.key.public_binary())

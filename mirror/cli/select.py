@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mirror.cli.context import AsJson, opened
+from mirror.cli.context import AsJson, opened, operator
 from mirror.cli.output import print_json, print_note, print_table
 
 app = typer.Typer(help="Selections: what to take.", no_args_is_help=True)
@@ -22,8 +22,12 @@ def add(
     keep: Annotated[int, typer.Option(help="Versions of each product to hold.", min=1)] = 2,
 ) -> None:
     """Add a selection. Bootloaders come along by themselves."""
+    from mirror.model import Selection
+
     with opened(ctx) as mirror:
-        selection = mirror.add_selection(filters, source=source, keep=keep)
+        selection = mirror.selections.add(
+            Selection(0, tuple(filters), source=source, keep=keep), by=operator()
+        )
     print_note(f"added selection {selection.id}; next: mirror sync --dry-run")
 
 
@@ -31,7 +35,7 @@ def add(
 def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
     """List the selections."""
     with opened(ctx) as mirror:
-        selections = mirror.catalog.selections()
+        selections = mirror.selections.list()
     if as_json:
         print_json(selections)
         return
@@ -48,4 +52,4 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
 def remove(ctx: typer.Context, number: int) -> None:
     """Remove a selection; its images leave with the next sync."""
     with opened(ctx) as mirror:
-        mirror.catalog.remove_selection(number)
+        mirror.selections.remove(number, by=operator())

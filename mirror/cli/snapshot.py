@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mirror.cli.context import AsJson, opened
+from mirror.cli.context import AsJson, opened, operator
 from mirror.cli.output import human_size, print_json, print_line, print_table
 
 app = typer.Typer(help="Snapshots: what was published.", no_args_is_help=True)
@@ -14,7 +14,7 @@ app = typer.Typer(help="Snapshots: what was published.", no_args_is_help=True)
 def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
     """List the snapshots, oldest first, with the channels that point at them."""
     with opened(ctx) as mirror:
-        snapshots = mirror.snapshots()
+        snapshots = mirror.snapshots.list()
     if as_json:
         print_json(snapshots)
         return
@@ -31,7 +31,7 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
 def show(ctx: typer.Context, snapshot: str, as_json: AsJson = False) -> None:
     """Show the images of a snapshot (an id, or the name of a channel)."""
     with opened(ctx) as mirror:
-        contents = mirror.show_snapshot(snapshot)
+        contents = mirror.snapshots.show(snapshot)
     if as_json:
         print_json(contents)
         return
@@ -50,4 +50,4 @@ def show(ctx: typer.Context, snapshot: str, as_json: AsJson = False) -> None:
 def remove(ctx: typer.Context, snapshot: str) -> None:
     """Remove a snapshot that no channel points at; `mirror gc` then frees its blobs."""
     with opened(ctx) as mirror:
-        mirror.remove_snapshot(snapshot)
+        mirror.snapshots.remove(snapshot, by=operator())

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mirror.cli.context import AsJson, opened
+from mirror.cli.context import AsJson, opened, operator
 from mirror.cli.output import print_json, print_line, print_note, print_table
 
 app = typer.Typer(help="Boot sources: where images come from.", no_args_is_help=True)
@@ -56,7 +56,7 @@ def add(
         max_staleness=timedelta(days=max_staleness),
     )
     with opened(ctx) as mirror:
-        mirror.add_source(new)
+        mirror.sources.add(new, by=operator())
     print_note(f"added {name}; next: mirror select add 'release~(jammy|noble)' arch=amd64")
 
 
@@ -64,7 +64,7 @@ def add(
 def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
     """List the boot sources."""
     with opened(ctx) as mirror:
-        sources = mirror.catalog.sources()
+        sources = mirror.sources.list()
     if as_json:
         print_json(sources)
         return
@@ -78,7 +78,7 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
 def show(ctx: typer.Context, name: str, as_json: AsJson = False) -> None:
     """Show one boot source."""
     with opened(ctx) as mirror:
-        source = mirror.source(name)
+        source = mirror.sources.get(name)
     if as_json:
         print_json(source)
         return
@@ -90,4 +90,4 @@ def show(ctx: typer.Context, name: str, as_json: AsJson = False) -> None:
 def remove(ctx: typer.Context, name: str) -> None:
     """Remove a boot source; its images leave with the next sync."""
     with opened(ctx) as mirror:
-        mirror.catalog.remove_source(name)
+        mirror.sources.remove(name, by=operator())

@@ -12,9 +12,10 @@ from mirror.cli.context import AsJson, Globals, opened, run
 from mirror.cli.output import human_size, print_json, print_line, print_note, print_table
 
 if TYPE_CHECKING:
+    from mirror.model import Problem
     from mirror.server.options import ServerOptions
     from mirror.settings import Settings
-    from mirror.sync.result import Problem, SyncResult
+    from mirror.sync.result import SyncResult
 
 
 def init(
@@ -65,7 +66,7 @@ def sync(
             only=tuple(source or ()),
             wait=wait,
         )
-        result = run(mirror.sync(options, emit))
+        result = run(mirror.syncs.run(options, emit))
     if as_json:
         print_json(result)
     else:
@@ -165,7 +166,7 @@ def verify(
     from mirror.cli.progress import show_progress
 
     with opened(ctx) as mirror, show_progress() as emit:
-        report = run(mirror.verify(repair=repair, emit=emit))
+        report = run(mirror.storage.verify(repair=repair, emit=emit))
     if as_json:
         print_json(report)
     else:
@@ -196,7 +197,7 @@ def gc(
     """Delete blobs that no snapshot names, and what interrupted work left behind."""
     with opened(ctx) as mirror:
         chosen = None if grace is None else timedelta(hours=grace)
-        report = mirror.gc(grace=chosen, dry_run=dry_run)
+        report = mirror.storage.gc(grace=chosen, dry_run=dry_run)
     if as_json:
         print_json(report)
         return

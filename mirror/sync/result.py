@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirror.model import Problem
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -13,15 +15,6 @@ if TYPE_CHECKING:
     from mirror.sync.plan import Plan, Planned
     from mirror.sync.sources import SourcesRead
     from mirror.sync.take import Needs
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """An error as data, and what it is about: a boot source, or a version of a product."""
-
-    about: str
-    code: str
-    what: str
-    remedy: str
 
 
 class PlannedFile(msgspec.Struct, frozen=True):

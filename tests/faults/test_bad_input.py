@@ -75,7 +75,7 @@ def sync_fails(sync, mut, published):
         assert (status, f"[{code}]" in said) == (exit_status, True), said
         assert mut.published().items() >= before.items()
         if exit_status != 3:
-            assert mut.mirror.channels() == {"stable": published}
+            assert mut.mirror.channels.pointers() == {"stable": published}
         assert "\n  " in said  # the remedy, below what happened
         return said
 
@@ -91,7 +91,7 @@ def test_unreachable(sync, mut, sample_upstream, free_port):
     status, said = sync()
     assert (status, "[MIR-401]" in said) == (1, True)
     assert f"127.0.0.1:{free_port}" in said
-    assert mut.mirror.channels() == {}
+    assert mut.mirror.channels.pointers() == {}
 
 
 def test_no_such_host(sync, mut, sample_upstream):
@@ -394,7 +394,7 @@ def test_init_twice_changes_nothing(cli, mut):
 def test_a_disk_that_is_too_full(cli, mut, published):
     ran = cli("sync", MIRROR_STORE__MIN_FREE="1000 TiB")
     assert (ran.status, "[MIR-501]" in ran.err) == (1, True)
-    assert mut.mirror.channels() == {"stable": published}
+    assert mut.mirror.channels.pointers() == {"stable": published}
 
 
 def test_a_port_in_use(cli):

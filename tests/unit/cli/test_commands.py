@@ -74,7 +74,7 @@ def test_every_reading_command_prints_json(synced):
 
 
 def test_every_reading_command_prints_for_people(synced, mut):
-    snapshot = mut.mirror.channels()["stable"]
+    snapshot = mut.mirror.channels.pointers()["stable"]
     for arguments, words in (
         (("source", "list"), "main  0         signed"),
         (("source", "show", "main"), "name: main"),
@@ -112,24 +112,24 @@ def test_bad_settings_are_2_and_name_the_key(cli):
 
 
 def test_rollback_and_promote(synced, mut, sample_upstream):
-    first = mut.mirror.channels()["stable"]
+    first = mut.mirror.channels.pointers()["stable"]
     sample_upstream.add_version(only="24.04:amd64:ga")
     sample_upstream.write()
     mut.sync_now()
-    second = mut.mirror.channels()["stable"]
+    second = mut.mirror.channels.pointers()["stable"]
     assert first in synced("channel", "rollback", "stable").err
-    assert mut.mirror.channels() == {"stable": first}
+    assert mut.mirror.channels.pointers() == {"stable": first}
     ran = synced("channel", "rollback", "stable")
     assert (ran.status, "no earlier snapshot" in ran.err) == (1, True)
     assert second in synced("channel", "promote", "site-a", second).err
     assert first in synced("channel", "promote", "site-b", "stable").err
-    assert mut.mirror.channels() == {"stable": first, "site-a": second, "site-b": first}
+    assert mut.mirror.channels.pointers() == {"stable": first, "site-a": second, "site-b": first}
     history = synced("channel", "show", "stable", "--json").json()
     assert [each["snapshot"] for each in history] == [first, second, first]
 
 
 def test_a_snapshot_in_use_is_not_removed(synced, mut):
-    snapshot = mut.mirror.channels()["stable"]
+    snapshot = mut.mirror.channels.pointers()["stable"]
     ran = synced("snapshot", "remove", snapshot)
     assert (ran.status, "[MIR-504]" in ran.err) == (1, True)
     assert mut.mirror.store.snapshots.ids() == [snapshot]

@@ -31,7 +31,7 @@ def synced(mut, sample_upstream, url):
 
 
 def blob(mut, path: str):
-    snapshot = mut.mirror.store.snapshots.load(mut.mirror.channels()["stable"])
+    snapshot = mut.mirror.store.snapshots.load(mut.mirror.channels.pointers()["stable"])
     return mut.mirror.store.blobs.path(snapshot.files[path].sha256)
 
 
@@ -43,7 +43,7 @@ def tamper(file) -> None:
 
 
 async def verify(mut, *, repair: bool = False):
-    return await mut.mirror.verify(repair=repair, emit=mut.events.append)
+    return await mut.mirror.storage.verify(repair=repair, emit=mut.events.append)
 
 
 async def test_all_is_well(synced):

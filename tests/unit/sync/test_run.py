@@ -56,7 +56,7 @@ async def test_the_first_sync_takes_what_is_selected_and_the_bootloaders(
     for sha256, size in published.values():
         data = mut.mirror.store.blobs.path(sha256).read_bytes()
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (sha256, size)
-    assert mut.mirror.channels() == {"stable": result.snapshot}
+    assert mut.mirror.channels.pointers() == {"stable": result.snapshot}
 
 
 async def test_every_step_is_said(mut, ready):
@@ -126,7 +126,7 @@ async def test_a_change_that_concerns_nothing_of_ours_publishes_nothing(
     sample_upstream.write()
     second = await mut.sync()
     assert second.snapshot == first.snapshot
-    assert len(mut.mirror.snapshots()) == 1
+    assert len(mut.mirror.snapshots.list()) == 1
     assert (await mut.sync()).status == "unchanged"
 
 
@@ -135,7 +135,7 @@ async def test_a_dry_run_fetches_and_changes_nothing(mut, ready):
     assert (result.status, result.snapshot) == ("planned", "")
     assert result.bytes_to_fetch == sum(each.size for each in result.to_fetch) > 0
     assert all(path.startswith("/streams/") for path in ready.paths())
-    assert mut.mirror.snapshots() == []
+    assert mut.mirror.snapshots.list() == []
     await mut.sync()
     after = await mut.sync(dry_run=True)
     assert (after.to_fetch, after.added, after.dropped) == ((), (), ())
@@ -145,7 +145,7 @@ async def test_published_times_strictly_increase(mut, sample_upstream, ready):
     times = []
     for _ in range(3):
         await mut.sync()
-        times.append(mut.mirror.show_snapshot("stable").updated)
+        times.append(mut.mirror.snapshots.show("stable").updated)
         sample_upstream.add_version(only="24.04:amd64:ga")
         sample_upstream.write()
     assert times == sorted(set(times))
@@ -224,7 +224,7 @@ async def test_a_source_that_goes_back_is_refused_and_the_snapshot_stays(
     sample_upstream.write()
     with pytest.raises(error):
         await mut.sync()
-    assert mut.mirror.channels() == {"stable": first.snapshot}
+    assert mut.mirror.channels.pointers() == {"stable": first.snapshot}
     assert (await mut.sync(accept_rollback=True)).exit_status == 0
 
 
@@ -250,7 +250,7 @@ async def test_a_source_that_freezes_later_is_refused_although_nothing_changed(
     await asyncio.sleep((now + timedelta(seconds=4.1) - datetime.now(UTC)).total_seconds())
     with pytest.raises(Stale):
         await mut.sync()
-    assert mut.mirror.channels() == {"stable": first.snapshot}
+    assert mut.mirror.channels.pointers() == {"stable": first.snapshot}
 
 
 async def test_a_vanished_product_is_kept_and_noted(mut, sample_upstream, ready):
@@ -270,7 +270,7 @@ async def test_of_two_sources_one_may_fail(mut, sample_upstream, ready, free_por
     before = mut.versions()
     keyring = str(sample_upstream.keyring)
     gone = BootSource(name="gone", url=f"http://127.0.0.1:{free_port}/", keyring=keyring)
-    mut.mirror.add_source(gone)
+    mut.mirror.sources.add(gone, by="test")
     result = await mut.sync()
     assert result.exit_status == 3
     assert [(each.about, each.code) for each in result.sources] == [("gone", "MIR-401")]
@@ -297,7 +297,7 @@ async def test_two_sources_are_merged_by_priority(
     mut.select("os=centos", source="low")
     mut.select("os=ubuntu", "release=noble", "arch=amd64", source="high", keep=1)
     result = await mut.sync()
-    sources = {i.source for i in mut.mirror.show_snapshot("stable").items}
+    sources = {i.source for i in mut.mirror.snapshots.show("stable").items}
     assert sources == {"high"}  # it offers the same products, and wins them
     assert any("also offered by 'low'" in note for notes in result.notes.values() for note in notes)
 
@@ -357,7 +357,9 @@ async def test_an_unsigned_source_must_be_named_so(mut, tmp_path, serve):
     mut.add_source(unsigned, serve(unsigned.root).url)
     mut.select("os=centos")
     assert (await mut.sync()).status == "published"
-    state = mut.mirror.store.snapshots.load(mut.mirror.channels()["stable"]).sources["main"]
+    state = mut.mirror.store.snapshots.load(mut.mirror.channels.pointers()["stable"]).sources[
+        "main"
+    ]
     assert state.fingerprint == ""
 
 

@@ -1,0 +1,83 @@
+"""One SQLite file, in WAL mode: many processes read while one writes."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from mirror.catalog.schema import prepare
+from mirror.errors import MirrorError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+T = TypeVar("T")
+
+_BUSY_TIMEOUT = 30.0
+"""Seconds that a write waits for another process's."""
+
+
+class Database:
+    """The open file. Any thread may call; a transaction keeps the other threads out."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.RLock()
+        with self._explained():
+            self._connection = sqlite3.connect(
+                file, timeout=_BUSY_TIMEOUT, check_same_thread=False, isolation_level=None
+            )
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            prepare(self._connection)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a query finds. Raises `StoreError`."""
+        with self._lock, self._explained():
+            return self._connection.execute(sql, values).fetchall()
+
+    def decode(self, document: str, kind: type[T]) -> T:
+        """Return the value that a `document` column holds. Raises `StoreError`."""
+        with self._explained():
+            return msgspec.json.decode(document, type=kind)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write, all or nothing. Raises `StoreError`; another error undoes what was written."""
+        with self._lock, self._explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite says into an error that names the file."""
+        try:
+            yield
+        except MirrorError:
+            raise
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            raise StoreError(
+                f"the catalogue {self._file} failed: {error}",
+                remedy="Check the disk. If the file is damaged, restore it from a backup, or move "
+                "it away and run `mirror catalog rebuild`; images and snapshots do not depend on "
+                "it.",
+            ) from error
+
+
+def text(value: object) -> str:
+    """Write a value as the JSON that a `document` column holds."""
+    return msgspec.json.encode(value).decode()

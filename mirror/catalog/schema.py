@@ -1,0 +1,96 @@
+"""The tables of the catalogue, and how an older file gets them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mirror.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+VERSION = 2
+"""Of the schema; SQLite's `user_version`. Version 1 knew sources, selections and findings only."""
+
+_TABLES: tuple[tuple[str, dict[str, Any], Any], ...] = (
+    ("sources", {"name": str, "document": str}, "name"),
+    ("selections", {"id": int, "document": str}, "id"),
+    ("source_memory", {"name": str, "document": str}, "name"),
+    ("validations", {"key": str, "findings": str}, "key"),
+    ("pins", {"id": int, "document": str}, "id"),
+    ("documents", {"name": str, "document": str}, "name"),
+    ("jobs", {"id": int, "state": str, "cancel": int, "document": str}, "id"),
+    (
+        "job_log",
+        {"job": int, "number": int, "at": str, "level": str, "message": str},
+        ("job", "number"),
+    ),
+    ("tokens", {"id": str, "secret_hash": str, "document": str}, "id"),
+    (
+        "audit",
+        {
+            "id": int,
+            "at": str,
+            "actor": str,
+            "action": str,
+            "subject": str,
+            "before": str,
+            "after": str,
+        },
+        "id",
+    ),
+    (
+        "available",
+        {
+            "product": str,
+            "source": str,
+            "os": str,
+            "release": str,
+            "arch": str,
+            "subarch": str,
+            "label": str,
+            "document": str,
+        },
+        ("product", "source"),
+    ),
+    (
+        "resources",
+        {
+            "snapshot": str,
+            "product": str,
+            "os": str,
+            "release": str,
+            "arch": str,
+            "subarch": str,
+            "label": str,
+            "document": str,
+        },
+        ("snapshot", "product"),
+    ),
+)
+
+_APPEND_ONLY = """
+CREATE TRIGGER IF NOT EXISTS audit_is_never_{verb}d BEFORE {verb} ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
+"""
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Bring the file to this version's tables. Raises `StoreError` for one of a later version."""
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise StoreError(
+            f"the catalogue is of version {version}; this mirror knows {VERSION} and older",
+            remedy="Run the newer mirror that made it, or restore the backup made before it.",
+        )
+    if version == VERSION:
+        return
+    import sqlite_utils
+
+    database = sqlite_utils.Database(connection)
+    for name, columns, key in _TABLES:
+        database.table(name).create(columns, pk=key, if_not_exists=True)
+    database.table("jobs").create_index(["state"], if_not_exists=True)
+    for verb in ("update", "delete"):
+        connection.execute(_APPEND_ONLY.format(verb=verb))
+    connection.execute(f"PRAGMA user_version = {VERSION}")

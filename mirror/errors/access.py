@@ -1,0 +1,36 @@
+"""Who may do what: MIR-8xx."""
+
+from __future__ import annotations
+
+from mirror.errors.base import MirrorError
+
+
+class AccessDenied(MirrorError, code="MIR-800", http_status=403):
+    """What was asked for is not allowed."""
+
+    remedy = "Use a token whose role allows it; `mirror token list` shows the roles."
+
+
+class TokenRequired(AccessDenied, code="MIR-801", http_status=401):
+    """There is no token, or none that is known, with a request that needs one."""
+
+    remedy = (
+        "Make one with `mirror token create` on the mirror's machine and send it as a Bearer or "
+        "Basic password, or put /t/TOKEN before the path."
+    )
+
+
+class RoleInsufficient(AccessDenied, code="MIR-802"):
+    """The token is good, and its role does not allow this."""
+
+
+class ChannelNotAllowed(AccessDenied, code="MIR-803"):
+    """The token is good, and limited to other channels."""
+
+    remedy = "Use a token for that channel, or one that is not limited to channels."
+
+
+class TooManyAttempts(AccessDenied, code="MIR-804", http_status=429):
+    """Too many wrong tokens came from one address."""
+
+    remedy = "Wait a minute, then try again with the right token."
