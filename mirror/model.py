@@ -253,7 +253,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     state: JobState = JobState.QUEUED
     reason: str = "manual"
     by: str = ""
-    options: msgspec.Raw = msgspec.Raw(b"{}")
+    options: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     created: datetime
     started: datetime | None = None
     ended: datetime | None = None
@@ -262,7 +262,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Someone asked for its end."""
     process: str = ""
     """HOST:PID of the process that runs it."""
-    result: msgspec.Raw = msgspec.Raw(b"null")
+    result: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
     error: Problem | None = None
 
 
