@@ -11,7 +11,7 @@ class IntegrityError(MirrorError, code="MIR-200", exit_status=4, http_status=502
     remedy = "Nothing was published. Find out who changed the data before trying again."
 
 
-class KeyringMissing(IntegrityError, code="MIR-201", exit_status=1):
+class KeyringMissing(IntegrityError, code="MIR-201", exit_status=1, http_status=422):
     """The keyring file of a source can't be read."""
 
     remedy = (
@@ -20,7 +20,7 @@ class KeyringMissing(IntegrityError, code="MIR-201", exit_status=1):
     )
 
 
-class KeyringInvalid(IntegrityError, code="MIR-202", exit_status=1):
+class KeyringInvalid(IntegrityError, code="MIR-202", exit_status=1, http_status=422):
     """The keyring file holds no OpenPGP public key."""
 
     remedy = "Give a file that `gpg --export` (binary) or `gpg --armor --export` wrote."

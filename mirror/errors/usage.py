@@ -11,7 +11,7 @@ class UsageProblem(MirrorError, code="MIR-100", exit_status=2, http_status=400):
     remedy = "Run the command with --help for what it takes."
 
 
-class SettingsInvalid(UsageProblem, code="MIR-101"):
+class SettingsInvalid(UsageProblem, code="MIR-101", http_status=422):
     """mirror.toml or a MIRROR_* variable has a key or value that is not understood."""
 
     remedy = "Correct the key or value that is named; docs/operators.md lists all of them."
@@ -35,7 +35,7 @@ class DataDirNotWritable(UsageProblem, code="MIR-104", exit_status=1):
     remedy = "Give the directory to the user that runs the mirror (chown), or use another one."
 
 
-class FilterInvalid(UsageProblem, code="MIR-105"):
+class FilterInvalid(UsageProblem, code="MIR-105", http_status=422):
     """A simplestreams filter can't be read."""
 
     remedy = "Write it as KEY=VALUE, KEY!=VALUE, KEY~REGEX or KEY!~REGEX ('release~(jammy|noble)')."
@@ -53,13 +53,13 @@ class AlreadyExists(UsageProblem, code="MIR-107", exit_status=1, http_status=409
     remedy = "Choose another name, or remove the old one first."
 
 
-class NothingSelected(UsageProblem, code="MIR-108", exit_status=1):
+class NothingSelected(UsageProblem, code="MIR-108", exit_status=1, http_status=409):
     """There is nothing to sync: no boot source or no selection."""
 
     remedy = "Add a source (`mirror source add`) and say what to take (`mirror select add`)."
 
 
-class NameInvalid(UsageProblem, code="MIR-109"):
+class NameInvalid(UsageProblem, code="MIR-109", http_status=422):
     """A name that can't be used for a source, channel or snapshot."""
 
     remedy = "Use letters, digits, '.', '_' and '-', beginning with a letter or digit; 64 at most."
@@ -108,3 +108,18 @@ class VersionNotHere(UsageProblem, code="MIR-116", exit_status=1, http_status=40
     """No snapshot has the version that was asked for."""
 
     remedy = "`mirror snapshot show` lists the versions of a snapshot."
+
+
+class WindowInvalid(UsageProblem, code="MIR-126"):
+    """A window of time in the schedule can't be read."""
+
+    remedy = (
+        "Write it as [DAYS] [HH:MM-HH:MM] in local time: 'mon-fri 22:00-06:00', '22:00-06:00', "
+        "'sat,sun'. Days are mon, tue, wed, thu, fri, sat and sun; a time may go past midnight."
+    )
+
+
+class ScheduleInvalid(UsageProblem, code="MIR-127"):
+    """The schedule has values with which it could never run."""
+
+    remedy = "See `mirror schedule show`; change it with `mirror schedule set`."
