@@ -19,6 +19,7 @@ from __future__ import annotations
 from mirror.errors.access import (
     AccessDenied,
     ChannelNotAllowed,
+    CrossOrigin,
     RoleInsufficient,
     TokenRequired,
     TooManyAttempts,
@@ -72,6 +73,7 @@ from mirror.errors.server import (
     JobNotStarted,
     PortInUse,
     ServeError,
+    TlsInvalid,
     TooManyStreams,
 )
 from mirror.errors.store import (
@@ -126,6 +128,7 @@ __all__ = [
     "ChannelHeld",
     "ChannelNotAllowed",
     "ClaimConflict",
+    "CrossOrigin",
     "ContentTypeUnsupported",
     "DataDirNotOurs",
     "DataDirNotWritable",
@@ -179,6 +182,7 @@ __all__ = [
     "StreamError",
     "StreamRefusedByMaas",
     "TlsFailed",
+    "TlsInvalid",
     "TokenRequired",
     "TooManyAttempts",
     "TooManyRedirects",

@@ -34,3 +34,17 @@ class TooManyAttempts(AccessDenied, code="MIR-804", http_status=429):
     """Too many wrong tokens came from one address."""
 
     remedy = "Wait a minute, then try again with the right token."
+
+    def __init__(self, what: str, *, retry_after: float = 60.0) -> None:
+        super().__init__(what)
+        self.retry_after = retry_after
+        """Seconds."""
+
+
+class CrossOrigin(AccessDenied, code="MIR-805"):
+    """A page of another site asked, through a person's browser, for something to be changed."""
+
+    remedy = (
+        "Send such a request from a program, or from a page of this mirror; a proxy before it must "
+        "pass the Host header on."
+    )

@@ -32,6 +32,21 @@ class TlsInvalid(ServeError, code="MIR-703"):
     )
 
 
+class JobInterrupted(ServeError, code="MIR-710"):
+    """The process of a job was stopped or killed before it was done."""
+
+    remedy = (
+        "Nothing that came is lost: the next sync goes on from there. If nobody stopped it, look "
+        "for its end in the system's log (was memory short?)."
+    )
+
+
+class JobNotStarted(ServeError, code="MIR-711"):
+    """The process that was to run a job could not be started, or ended at once."""
+
+    remedy = "See the server's log for the cause, then start the job again."
+
+
 class NoSuchRoute(ServeError, code="MIR-720", http_status=404):
     """The API has nothing at that address."""
 
@@ -66,18 +81,3 @@ class TooManyStreams(ServeError, code="MIR-725", http_status=429):
     """As many clients as may follow the progress of jobs are doing so."""
 
     remedy = "Close one, or ask for the job itself (/api/v1/jobs/ID) now and then."
-
-
-class JobInterrupted(ServeError, code="MIR-710"):
-    """The process of a job was stopped or killed before it was done."""
-
-    remedy = (
-        "Nothing that came is lost: the next sync goes on from there. If nobody stopped it, look "
-        "for its end in the system's log (was memory short?)."
-    )
-
-
-class JobNotStarted(ServeError, code="MIR-711"):
-    """The process that was to run a job could not be started, or ended at once."""
-
-    remedy = "See the server's log for the cause, then start the job again."

@@ -19,6 +19,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     data_dir: str
+    config: str = ""
+    """The settings file that was named with --config; '' for the one in the data directory."""
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = 2

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from mirror.catalog import Catalog
     from mirror.plugin_manager import Plugins
+    from mirror.service.audit import Audit
     from mirror.service.channels import Channels
     from mirror.service.selections import Selections
     from mirror.service.snapshots import Snapshots
     from mirror.service.sources import Sources
     from mirror.service.storage import Storage
     from mirror.service.syncs import Syncs
+    from mirror.service.tokens import Tokens
     from mirror.settings import Settings
     from mirror.signing.key import SigningKey
     from mirror.store import Store
@@ -151,3 +153,17 @@ class Mirror:
         from mirror.service.storage import Storage
 
         return Storage(self)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Who may use it, and for what."""
+        from mirror.service.tokens import Tokens
+
+        return Tokens(self)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """Who changed what."""
+        from mirror.service.audit import Audit
+
+        return Audit(self)
