@@ -14,7 +14,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mirror.errors import SettingsInvalid
@@ -33,6 +41,11 @@ def _duration(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+def read_duration(text: str) -> timedelta:
+    """Read a duration as the settings do. Raises `ValueError`."""
+    return TypeAdapter(Duration).validate_python(text)
 
 
 class _Section(BaseModel):
@@ -73,6 +86,29 @@ class StoreSettings(_Section):
     """How long paths of superseded snapshots are answered, and unreferenced blobs kept."""
 
 
+class ScheduleSettings(_Section):
+    """[schedule]: when `mirror serve` syncs by itself, until `mirror schedule set` says it."""
+
+    enabled: bool = True
+    interval: Duration = timedelta(minutes=60)
+    jitter: Duration = timedelta(minutes=5)
+    allowed: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
+    keep_jobs: int = Field(default=500, ge=1, le=100_000)
+    """How many jobs that ended are remembered, with their logs."""
+
+
+class RetentionSettings(_Section):
+    """[retention]: how long snapshots stay. One goes when none of the three keeps it."""
+
+    keep: int = Field(default=10, ge=1, le=10_000)
+    """The newest snapshots of each channel that stay in any case."""
+    age: Duration = timedelta(days=30)
+    """Younger ones stay."""
+    unpulled: Duration = timedelta(days=30)
+    """One that somebody pulled less than this ago stays."""
+
+
 class PluginSettings(_Section):
     """[plugins]: which plugins are loaded, by entry-point name (empty `allow`: all)."""
 
@@ -93,6 +129,8 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     sync: SyncSettings = SyncSettings()
     store: StoreSettings = StoreSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    retention: RetentionSettings = RetentionSettings()
     plugins: PluginSettings = PluginSettings()
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mirror.cli import channel, demo, key, plugin, select, snapshot, source, verbs
+from mirror.cli import channel, demo, job, key, plugin, schedule, select, snapshot, source, verbs
 from mirror.cli.context import Globals
 from mirror.cli.output import print_error, print_line
 from mirror.errors import MirrorError
@@ -29,6 +29,8 @@ for noun, commands in (
     ("select", select.app),
     ("snapshot", snapshot.app),
     ("channel", channel.app),
+    ("job", job.app),
+    ("schedule", schedule.app),
     ("key", key.app),
     ("plugin", plugin.app),
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import signal
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,11 +41,17 @@ class Globals:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; Ctrl-C ends it cleanly, as the error `Cancelled`."""
+    """Run a coroutine to its end; Ctrl-C and SIGTERM end it cleanly, as the error `Cancelled`."""
     try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
+        return asyncio.run(_until_sigterm(work))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise Cancelled("interrupted") from None
+
+
+async def _until_sigterm(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 def operator() -> str:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror.cli.context import AsJson, Globals, opened, run
+from mirror.cli.context import AsJson, Globals, opened, operator, run
 from mirror.cli.output import human_size, print_json, print_line, print_note, print_table
 
 if TYPE_CHECKING:
     from mirror.model import Problem
     from mirror.server.options import ServerOptions
+    from mirror.service import Mirror
     from mirror.settings import Settings
     from mirror.sync.result import SyncResult
 
@@ -47,31 +48,57 @@ def sync(
     accept_rollback: Annotated[
         bool, typer.Option("--accept-rollback", help="Believe an older stream, this once.")
     ] = False,
+    accept_drop: Annotated[
+        bool, typer.Option("--accept-drop", help="Publish without much that was there, this once.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Wait for a sync that runs already, or fail.")] = True,
+    join: Annotated[
+        bool, typer.Option("--join", help="If the same sync runs already, follow that one.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the channel up to date with the boot sources.
+    """Bring the channel up to date with the boot sources, as a job that `mirror job` shows.
 
     Exit status: 0 done; 3 something was left out, the rest is published; 4 nothing could be
-    believed.
+    believed; 130 it was cancelled.
     """
     from mirror.cli.progress import show_progress
     from mirror.sync.run import SyncOptions
 
-    with opened(ctx) as mirror, show_progress() as emit:
+    more = {"accept_drop": True} if accept_drop else {}
+    with opened(ctx) as mirror:
         options = SyncOptions(
             channel=channel or mirror.settings.sync.channel,
             dry_run=dry_run,
             accept_rollback=accept_rollback,
             only=tuple(source or ()),
             wait=wait,
+            **more,
         )
-        result = run(mirror.syncs.run(options, emit))
+        if join and (same := mirror.jobs.same(options)):
+            result = joined(mirror, same.id, as_json=as_json)
+        else:
+            with show_progress() as emit:
+                result = run(mirror.syncs.run(options, emit, by=operator()))
     if as_json:
         print_json(result)
     else:
         print_result(result)
     raise typer.Exit(result.exit_status)
+
+
+def joined(mirror: Mirror, number: int, *, as_json: bool) -> SyncResult:
+    """Follow a job that another process runs, and return its result as if it were ours."""
+    import msgspec
+
+    from mirror.cli.job import print_failure, show_until_end
+    from mirror.sync.result import SyncResult
+
+    print_note(f"joining job {number}; Ctrl-C leaves it running")
+    job = show_until_end(mirror, number)
+    if job.error is not None:
+        raise typer.Exit(print_failure(job, as_json=as_json))
+    return msgspec.json.decode(job.result, type=SyncResult)
 
 
 def print_result(result: SyncResult) -> None:
@@ -115,12 +142,21 @@ def serve(
         int | None, typer.Option(help="Processes [server.workers].", min=1, max=64)
     ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request.")] = False,
+    jobs: Annotated[
+        bool, typer.Option(help="Run the schedule and the queued jobs, or only serve.")
+    ] = True,
 ) -> None:
     """Serve the channels until SIGTERM or Ctrl-C, then let transfers end."""
+    import msgspec
+
     from mirror.server.supervisor import run_server
 
     options: Globals = ctx.obj
-    chosen = server_options(options.settings(), host, port, workers, access_log=access_log)
+    chosen = msgspec.structs.replace(
+        server_options(options.settings(), host, port, workers, access_log=access_log),
+        config=str(options.config.absolute()) if options.config else "",
+        jobs=jobs,
+    )
     raise typer.Exit(run_server(chosen, on_ready=_say_ready))
 
 

@@ -123,3 +123,48 @@ class ScheduleInvalid(UsageProblem, code="MIR-127"):
     """The schedule has values with which it could never run."""
 
     remedy = "See `mirror schedule show`; change it with `mirror schedule set`."
+
+
+class SourceInvalid(UsageProblem, code="MIR-120"):
+    """A boot source has a value that can't be used."""
+
+    remedy = "Correct the value that is named; docs/boot-sources.md says what each may be."
+
+
+class CredentialsInUrl(SourceInvalid, code="MIR-121"):
+    """A URL carries a user name or a password: it would be shown, logged and stored with it."""
+
+    remedy = (
+        "Give the URL without them, --username NAME and --password-file FILE (for a proxy: "
+        "--proxy-username and --proxy-password-file)."
+    )
+
+
+class DefaultKeyringMissing(UsageProblem, code="MIR-122", exit_status=1):
+    """The keyring of a source that a plugin suggests is not on this machine."""
+
+    remedy = "Install the package that has it, or give another with --keyring FILE."
+
+
+class ChannelNeeded(UsageProblem, code="MIR-130", exit_status=1, http_status=409):
+    """The channel that syncs publish to can't be removed: the next sync would make it again."""
+
+    remedy = "Let syncs publish to another channel first: `channel` in [sync] of mirror.toml."
+
+
+class PinAmbiguous(UsageProblem, code="MIR-131", exit_status=1, http_status=409):
+    """The channel has several pins, and it was not said which to remove."""
+
+    remedy = "Give the number of the pin: `mirror channel unpin CHANNEL NUMBER`."
+
+
+class NoManifest(UsageProblem, code="MIR-132", exit_status=1, http_status=404):
+    """A version has no file that lists its packages."""
+
+    remedy = "Only versions with a `manifest` item can be compared by their packages."
+
+
+class ProductAmbiguous(UsageProblem, code="MIR-133", exit_status=1, http_status=409):
+    """Several products are meant by what should name one."""
+
+    remedy = "Give the whole name of the product, as `mirror snapshot show` lists it."

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mirror.plugin_manager import Plugins
     from mirror.service.audit import Audit
     from mirror.service.channels import Channels
+    from mirror.service.jobs import Jobs
+    from mirror.service.schedule import Scheduling
     from mirror.service.selections import Selections
     from mirror.service.snapshots import Snapshots
     from mirror.service.sources import Sources
@@ -132,6 +134,20 @@ class Mirror:
         from mirror.service.syncs import Syncs
 
         return Syncs(self)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The syncs that were asked for, that run, and that have ended."""
+        from mirror.service.jobs import Jobs
+
+        return Jobs(self)
+
+    @cached_property
+    def schedule(self) -> Scheduling:
+        """When the mirror syncs by itself."""
+        from mirror.service.schedule import Scheduling
+
+        return Scheduling(self)
 
     @cached_property
     def snapshots(self) -> Snapshots:

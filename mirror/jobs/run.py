@@ -1,0 +1,130 @@
+"""Run one job in this process: wait for its turn, sync, write down how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mirror.errors import Busy, Cancelled, JobInterrupted, MirrorError
+from mirror.jobs.recording import Recorder
+from mirror.model import JobState, Problem
+from mirror.sync.events import Note
+from mirror.sync.run import SyncOptions, run_sync
+
+if TYPE_CHECKING:
+    from mirror.model import Job
+    from mirror.sync.events import Emit, Event
+    from mirror.sync.result import SyncResult
+    from mirror.sync.run import Tools
+
+_TURN_POLL = 0.5
+"""Seconds between two looks at whether the sync of another process is done."""
+
+
+def this_process() -> str:
+    """Name this process as jobs do."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+async def run_job(tools: Tools, job: Job, emit: Emit, *, stopped: JobState) -> SyncResult:
+    """Run a job that this process holds, and record it in its row until it has ended.
+
+    `stopped` is the state in which it ends when this coroutine is cancelled: `cancelled` if a
+    person did that, `interrupted` if the server stops. Raises what the sync raises, and `Cancelled`
+    when the row asks for the end.
+    """
+    recorder = Recorder(tools.catalog.jobs, job)
+
+    def both(event: Event) -> None:
+        recorder.emit(event)
+        emit(event)
+
+    sync = asyncio.create_task(_in_turn(tools, recorder, both))
+    writer = asyncio.create_task(recorder.keep_writing(sync.cancel))
+    try:
+        result = await sync
+    except asyncio.CancelledError:
+        if not recorder.cancelled:
+            await _stop(recorder, stopped)
+            raise
+        await _stop(recorder, JobState.CANCELLED)
+        raise Cancelled(f"job {job.id} was cancelled") from None
+    except MirrorError as error:
+        await _fail(recorder, error)
+        raise
+    except Exception as error:
+        await _fail(recorder, MirrorError(f"unexpected: {type(error).__name__}: {error}"))
+        raise
+    else:
+        await _succeed(recorder, result)
+        return result
+    finally:
+        writer.cancel()
+        await asyncio.to_thread(tools.catalog.jobs.prune, tools.settings.schedule.keep_jobs)
+
+
+async def _in_turn(tools: Tools, recorder: Recorder, emit: Emit) -> SyncResult:
+    """Sync as soon as no other process does."""
+    options = msgspec.json.decode(recorder.job.options, type=SyncOptions)
+    at_once = msgspec.structs.replace(options, wait=False)
+    said = False
+    while True:
+        recorder.set(JobState.RUNNING)
+        try:
+            # whether it is our turn is known before its first await: nobody sees a wrong state
+            return await run_sync(tools, at_once, emit)
+        except Busy as busy:
+            recorder.set(JobState.WAITING)
+            if not options.wait:
+                raise
+            if not said:
+                emit(Note(f"waiting for its turn: {await _who(tools, recorder.job, busy)}"))
+            said = True
+        await asyncio.sleep(_TURN_POLL)
+
+
+async def _who(tools: Tools, job: Job, busy: Busy) -> str:
+    running = await asyncio.to_thread(running_job, tools, job.id)
+    return f"{describe(running)} is running" if running else busy.what
+
+
+def running_job(tools: Tools, but: int = 0) -> Job | None:
+    """Return the job that runs now, if one does."""
+    running = tools.catalog.jobs.page(limit=2, states=(JobState.RUNNING,))
+    return next((job for job in running if job.id != but), None)
+
+
+def describe(job: Job) -> str:
+    """Name a job and who asked for it."""
+    by = f", by {job.by}" if job.by else ""
+    return f"job {job.id} ({job.reason}{by})"
+
+
+async def _succeed(recorder: Recorder, result: SyncResult) -> None:
+    for label, problems in (("left out", result.left_out), ("source", result.sources)):
+        for each in problems:
+            recorder.say(f"{label}: {each.about}: {each.what} [{each.code}]", "warning", last=True)
+    partial = bool(result.exit_status)
+    await recorder.end(JobState.PARTIAL if partial else JobState.SUCCEEDED, result=result)
+
+
+async def _fail(recorder: Recorder, error: MirrorError) -> None:
+    recorder.say(f"failed: {error.what} [{error.code}]", "error", last=True)
+    problem = Problem("", error.code, error.what, error.remedy)
+    await recorder.end(JobState.FAILED, error=problem)
+
+
+async def _stop(recorder: Recorder, state: JobState) -> None:
+    """Record that it was stopped; what has come stays, and the next sync goes on from there."""
+    recorder.say(f"{state}; what has come is kept for the next sync", "warning", last=True)
+    number = recorder.job.id
+    error: MirrorError = (
+        JobInterrupted(f"the server was stopped while job {number} ran")
+        if state is JobState.INTERRUPTED
+        else Cancelled(f"job {number} was cancelled")
+    )
+    await recorder.end(state, error=Problem("", error.code, error.what, error.remedy))

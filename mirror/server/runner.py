@@ -1,0 +1,202 @@
+"""The process that runs the schedule and the queued jobs, one at a time.
+
+`python -m mirror.server.runner` is started and kept alive by the supervisor; for each job it starts
+`python -m mirror.server.runner --job ID`, a process of its own: the memory of a sync returns to the
+system, and its crash takes nothing along. Both read RunnerOptions as one line of JSON on their
+standard input. SIGTERM, or the end of that input (whoever started it is gone), makes them end: the
+job is recorded as interrupted, and what has come of its files stays for the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mirror.errors import Cancelled, JobNotStarted, MirrorError
+from mirror.model import JobState
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Coroutine
+
+    from mirror.catalog.jobs import LastRun
+    from mirror.model import Schedule
+    from mirror.service import Mirror
+
+POLL = 1.0
+"""Seconds between two looks for a queued job: three rows, by their keys."""
+
+TROUBLE = 30.0
+"""Seconds to wait after the catalogue, or the schedule, could not be read."""
+
+KILL_AFTER = 20.0
+"""Seconds that a job's process may take to end when it is told to."""
+
+_log = logging.getLogger(__name__)
+
+
+class RunnerOptions(msgspec.Struct, frozen=True):
+    """Which mirror: its data directory, and the settings file ('': the usual one)."""
+
+    data_dir: str
+    config: str = ""
+    log_level: str = "INFO"
+
+
+def main() -> int:
+    """Run the schedule, or one job; return the exit status."""
+    orders = sys.stdin.buffer.readline()
+    options = msgspec.json.decode(orders, type=RunnerOptions)
+    logging.basicConfig(
+        level=options.log_level,
+        format="%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s",
+    )
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # retries are in the job's log
+    try:
+        with _open(options) as mirror:
+            work = _run_job(mirror) if "--job" in sys.argv else _Runner(mirror, orders).run()
+            asyncio.run(_until_told_to_end(work))
+    except asyncio.CancelledError:
+        return 0
+    except Cancelled as error:
+        _log.info("%s", error)
+    except MirrorError as error:
+        _log.error("%s: %s. %s", error.code, error, error.remedy)
+        return error.exit_status
+    return 0
+
+
+def _open(options: RunnerOptions) -> Mirror:
+    from mirror.service import Mirror
+    from mirror.settings import load_settings
+
+    config = Path(options.config) if options.config else None
+    return Mirror.open(load_settings(data_dir=Path(options.data_dir), config=config))
+
+
+async def _until_told_to_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work until it is done, SIGTERM comes, or whoever started us is gone."""
+    task = asyncio.create_task(work)
+    lifeline = _Lifeline(task)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lifeline.cut)
+    transport, _ = await loop.connect_read_pipe(lambda: lifeline, sys.stdin)
+    try:
+        await task
+    finally:
+        transport.close()
+
+
+class _Lifeline(asyncio.Protocol):
+    """Cancels a task, once, when the pipe's other end is closed; see `worker`."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+        self._cut = False
+
+    def cut(self) -> None:
+        if not self._cut:
+            self._cut = True
+            self._task.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self.cut()
+
+
+async def _run_job(mirror: Mirror) -> None:
+    await mirror.syncs.run_queued(int(sys.argv[-1]))
+
+
+class _Runner:
+    """Looks for the next job, and runs it; `orders` are what its own process was given."""
+
+    def __init__(self, mirror: Mirror, orders: bytes) -> None:
+        self._mirror = mirror
+        self._orders = orders
+        self._basis: tuple[Schedule, LastRun] | None = None
+        self._due: datetime | None = None
+
+    async def run(self) -> None:
+        while True:
+            pause = POLL
+            try:
+                if number := await asyncio.to_thread(self._next_job):
+                    await self._run(number)
+            except (MirrorError, OSError) as error:
+                pause = TROUBLE
+                _log.error("%s; looking again in %g s", error, pause)
+            await asyncio.sleep(pause)
+
+    def _next_job(self) -> int:
+        """Return the job to run now, 0 if there is none. What is queued comes first."""
+        for job in self._mirror.jobs.sweep():
+            _log.warning("job %d was interrupted", job.id)
+            self._basis = None
+        return self._mirror.jobs.next_queued() or self._scheduled()
+
+    def _scheduled(self) -> int:
+        schedule = self._mirror.schedule
+        basis = (schedule.get(), schedule.last())
+        if basis != self._basis:
+            self._due = schedule.next_run()
+            self._basis = basis
+            if self._due:
+                _log.info("the next sync by schedule is due at %s", self._due.astimezone())
+        if self._due is None or datetime.now(UTC) < self._due:
+            return 0
+        self._basis = None  # whatever comes of it, what is next is planned anew
+        job = schedule.start()
+        return job.id if job else 0
+
+    async def _run(self, number: int) -> None:
+        """Run a job in a process of its own, and see how that ended."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "mirror.server.runner", "--job", str(number)),
+            stdin=PIPE,
+        )
+        try:
+            if process.stdin is not None:
+                with suppress(ConnectionError):
+                    process.stdin.write(self._orders)
+                    await process.stdin.drain()
+            status = await process.wait()
+        except asyncio.CancelledError:
+            await _end(process)
+            raise
+        await asyncio.to_thread(self._settle, number, status)
+
+    def _settle(self, number: int, status: int) -> None:
+        self._mirror.jobs.sweep()
+        self._basis = None
+        job = self._mirror.jobs.get(number)
+        if status and job.state is JobState.QUEUED:
+            error = JobNotStarted(f"the process for job {number} ended with status {status}")
+            self._mirror.syncs.refuse(number, error)
+            _log.error("%s", error)
+        else:
+            _log.info("job %d (%s): %s", number, job.reason, job.state)
+
+
+async def _end(process: Process) -> None:
+    """Tell a job's process to end, and see to it."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), KILL_AFTER)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
