@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mirror.catalog.tallies import COUNT_JOBS
 from mirror.errors import StoreError
 
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 2
+VERSION = 3
 """Of the schema; SQLite's `user_version`. Version 1 knew sources, selections and findings only."""
 
 _TABLES: tuple[tuple[str, dict[str, Any], Any], ...] = (
@@ -19,6 +20,7 @@ _TABLES: tuple[tuple[str, dict[str, Any], Any], ...] = (
     ("validations", {"key": str, "findings": str}, "key"),
     ("pins", {"id": int, "document": str}, "id"),
     ("documents", {"name": str, "document": str}, "name"),
+    ("tallies", {"name": str, "value": float}, "name"),
     ("jobs", {"id": int, "state": str, "cancel": int, "document": str}, "id"),
     (
         "job_log",
@@ -93,4 +95,5 @@ def prepare(connection: sqlite3.Connection) -> None:
     database.table("jobs").create_index(["state"], if_not_exists=True)
     for verb in ("update", "delete"):
         connection.execute(_APPEND_ONLY.format(verb=verb))
+    connection.execute(COUNT_JOBS)
     connection.execute(f"PRAGMA user_version = {VERSION}")

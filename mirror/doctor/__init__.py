@@ -1,0 +1,1 @@
+"""What `mirror doctor` looks at: is all well, and what would a MAAS make of this mirror?"""
