@@ -1,0 +1,212 @@
+"""Answer a request by its route: who asks, what is asked, the verb, the answer.
+
+Verbs block, so they run in threads of the API's own: a slow one takes no thread from those that
+read image files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import re
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from aiohttp import hdrs, web
+
+from mirror.access.rights import allows
+from mirror.errors import (
+    MirrorError,
+    MirrorUnavailable,
+    PreconditionFailed,
+    RoleInsufficient,
+    TokenRequired,
+)
+from mirror.server.access import principal_of, require
+from mirror.server.api.conditions import etag_of, matches
+from mirror.server.api.problems import from_framework, problem, status_of
+from mirror.server.api.reading import read_body, read_query, read_where
+from mirror.server.api.route import Call
+from mirror.store.locks import file_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mirror.server.access import Principal
+    from mirror.server.api.route import Handler, Route
+    from mirror.server.lazy import LazyMirror
+    from mirror.server.readiness import Readiness
+    from mirror.service import Mirror
+
+T = TypeVar("T")
+
+THREADS = 8
+REQUEST_ID = "mirror.request_id"
+
+_CHANGES_LOCK = "changes.lock"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_log = logging.getLogger(__name__)
+
+
+class Dispatch:
+    """Answers the requests of one process."""
+
+    def __init__(self, mirror: LazyMirror, readiness: Callable[[], Readiness]) -> None:
+        self._mirror = mirror
+        self._readiness = readiness
+        self._opening = threading.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
+
+    def close(self) -> None:
+        """Let the threads end when they have done what they are at."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run what may block."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
+
+    async def answer(self, route: Route, request: web.Request) -> web.Response:
+        """Return the answer. Raises what `call` and the verb raise."""
+        call = await self.call(route, request)
+        if_match = request.headers.get(hdrs.IF_MATCH)
+        answer = await self.in_thread(lambda: _answer(route, call, if_match))
+        return _respond(route, request, answer)
+
+    async def call(self, route: Route, request: web.Request) -> Call:
+        """Read a request that may be made; what it names is looked at only then.
+
+        Raises `AccessDenied` (401, 403, 429), `BodyInvalid` and its like, `NotFound`.
+        """
+        principal = _require_role(await principal_of(request), route)
+        where = read_where(route, request.match_info)
+        query = read_query(route, request.rel_url.raw_query_string)
+        body = await read_body(route, request)
+
+        def allowed() -> Call:
+            call = Call(self._opened(), self._readiness, principal, where, query, body)
+            require(principal, route.right, channel=route.channel(call))
+            return call
+
+        return await self.in_thread(allowed)
+
+    def _opened(self) -> Mirror:
+        try:
+            mirror = self._mirror.get()
+        except MirrorError as error:
+            raise MirrorUnavailable(error.what) from error
+        # what is opened when it is first asked for must not be opened by two threads at once; what
+        # can't be opened says so to the verb that needs it
+        with self._opening, suppress(MirrorError):
+            _ = (mirror.plugins, mirror.store)
+        return mirror
+
+
+@dataclass(frozen=True)
+class _Answer:
+    value: Any
+    body: bytes
+    etag: str
+
+
+def _require_role(principal: Principal | None, route: Route) -> Principal:
+    """Refuse whom no channel and no body could help, before any more is read."""
+    if principal is None:
+        raise TokenRequired("this needs a token")
+    if not allows(principal.role, route.right):
+        raise RoleInsufficient(
+            f"a token of role {principal.role.value} does not allow this; "
+            f"it needs the right {route.right.value}"
+        )
+    return principal
+
+
+def _answer(route: Route, call: Call, if_match: str | None) -> _Answer:
+    if if_match is None or route.current is None:
+        return _represent(route.handler, call)
+    # between the look and the change, no other process of the API may change it
+    with file_lock(call.mirror.dir.root / _CHANGES_LOCK):
+        _check_unchanged(route.current, call, if_match)
+        return _represent(route.handler, call)
+
+
+def _check_unchanged(current: Handler, call: Call, if_match: str) -> None:
+    etag = _represent(current, call).etag
+    if not matches(if_match, etag):
+        raise PreconditionFailed(f"it is {etag} now, not {if_match}")
+
+
+def _represent(handler: Handler, call: Call) -> _Answer:
+    value = handler(call)
+    body = msgspec.json.encode(value)
+    return _Answer(value, body, etag_of(body))
+
+
+def _respond(route: Route, request: web.Request, answer: _Answer) -> web.Response:
+    if route.returns is None:
+        return web.Response(status=route.status)
+    headers = {hdrs.CONTENT_TYPE: route.media, hdrs.ETAG: answer.etag}
+    if route.location is not None:
+        headers[hdrs.LOCATION] = f"/api/v1{route.location(answer.value)}"
+    following = getattr(answer.value, "next", "")
+    if following:
+        url = request.rel_url.update_query(after=following)
+        headers[hdrs.LINK] = f'<{url}>; rel="next"'
+    seen = request.headers.get(hdrs.IF_NONE_MATCH)
+    if route.method == hdrs.METH_GET and seen and matches(seen, answer.etag, weak=True):
+        return web.Response(status=304, headers={hdrs.ETAG: answer.etag})
+    return web.Response(status=route.status, body=answer.body, headers=headers)
+
+
+@web.middleware
+async def explain_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Turn whatever goes wrong into a problem+json answer, and set what every answer has."""
+    request_id = request_id_of(request)
+    response: web.StreamResponse
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        response = problem(from_framework(error, request), request_id)
+        if hdrs.ALLOW in error.headers:
+            response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+    except MirrorError as error:
+        if status_of(type(error)) >= 500:
+            _log.error("request %s: %s: %s. %s", request_id, error.code, error, error.remedy)
+        response = problem(error, request_id)
+    except ConnectionError:
+        raise  # the client has gone: there is nobody to tell
+    except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+        _log.exception("request %s: %s %s failed", request_id, request.method, request.path)
+        unexpected = MirrorError(
+            "the server failed at this request",
+            remedy="Find the request_id in the server's log, and report what it says there.",
+        )
+        response = problem(unexpected, request_id)
+    if not response.prepared:
+        set_headers(response, request_id)
+    return response
+
+
+def request_id_of(request: web.Request) -> str:
+    """Return what the log calls a request: the id that it came with, or a new one."""
+    if REQUEST_ID not in request:
+        given = request.headers.get("X-Request-ID", "")
+        request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    known: str = request[REQUEST_ID]
+    return known
+
+
+def set_headers(response: web.StreamResponse, request_id: str) -> None:
+    """Set the header fields that every answer of the API has."""
+    response.headers["X-Request-ID"] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")

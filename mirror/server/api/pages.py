@@ -1,0 +1,50 @@
+"""Lists come in pages: a cursor names the last item of the page before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
+
+from mirror.errors import BodyInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mirror.server.api.inputs import Paged
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list. `next` goes into `after` for the one that follows; '' at the end."""
+
+    items: tuple[T, ...]
+    next: str = ""
+
+
+def page(items: Iterable[T], key: Callable[[T], object], query: Paged) -> Page[T]:
+    """Return the part of a short list that `query` asks for; `key` names an item.
+
+    A cursor whose item has gone meanwhile begins anew rather than leaving out what nobody has seen.
+    """
+    everything = list(items)
+    names = [str(key(each)) for each in everything]
+    start = names.index(query.after) + 1 if query.after in names else 0
+    return window(everything[start : start + query.limit + 1], key, query.limit)
+
+
+def window(items: list[T], key: Callable[[T], object], limit: int) -> Page[T]:
+    """Return a page of items of which one more than `limit` were looked up, if there are."""
+    more = len(items) > limit
+    shown = tuple(items[:limit])
+    return Page(shown, str(key(shown[-1])) if more else "")
+
+
+def cursor_number(after: str) -> int:
+    """Return the number that a cursor is, 0 for none. Raises `BodyInvalid`."""
+    if not after:
+        return 0
+    if not (after.isascii() and after.isdecimal() and len(after) <= 15):
+        raise BodyInvalid(f"`after` is {after!r}, which no `next` of this list ever was")
+    return int(after)

@@ -1,0 +1,98 @@
+"""What a route is. The table of them registers the handlers and writes the OpenAPI document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from mirror.access.rights import Right
+    from mirror.errors import MirrorError
+    from mirror.server.access import Principal
+    from mirror.server.readiness import Readiness
+    from mirror.service import Mirror
+
+JSON = "application/json"
+EVENTS = "text/event-stream"
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No path parameters, or no query."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, read and allowed: what a handler is given.
+
+    `where`, `query` and `body` are of the types that the route names.
+    """
+
+    mirror: Mirror
+    readiness: Callable[[], Readiness]
+    principal: Principal
+    where: Any
+    query: Any
+    body: Any
+
+    @property
+    def by(self) -> str:
+        """Who asks, for the audit log."""
+        return self.principal.actor
+
+
+Handler = Callable[[Call], Any]
+"""Runs in a thread, so it may block; returns a value of the route's `returns`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One method of one path.
+
+    `path` is below /api/v1; its parameters are the fields of `where`. `right` is what the caller's
+    role must allow. `body` None: the request has none; `returns` None: the answer has none.
+    `current` returns the resource as a GET would: If-Match is compared with it. `location` makes
+    the path of a resource that was created. `channel` says which channel a call is about: a token
+    that is limited to others may not make it. `errors` are those of the verb.
+    """
+
+    method: str
+    path: str
+    right: Right
+    handler: Handler
+    summary: str
+    tag: str
+    where: type[msgspec.Struct] = Nothing
+    query: type[msgspec.Struct] = Nothing
+    body: type[msgspec.Struct] | None = None
+    returns: Any = None
+    status: int = 200
+    media: str = JSON
+    current: Handler | None = None
+    location: Callable[[Any], str] | None = None
+    channel: Callable[[Call], str | None] = lambda call: getattr(call.where, "channel", None)
+    errors: tuple[type[MirrorError], ...] = ()
+
+    @property
+    def operation(self) -> str:
+        """Name the operation: `listBootSources` for `list_` of the tag `boot-sources`."""
+        verb = self.handler.__name__.strip("_")
+        words = f"{verb}-{self.tag}".replace("_", "-").split("-")
+        return words[0] + "".join(word.capitalize() for word in words[1:])
+
+    @property
+    def pattern(self) -> str:
+        """The path as aiohttp's router reads it. A colon begins a verb: no parameter has one."""
+        kinds = {field.name: field.type for field in msgspec.structs.fields(self.where)}
+
+        def place(found: re.Match[str]) -> str:
+            kind = msgspec.inspect.type_info(kinds[found[1]])
+            form = "[0-9]{1,18}" if isinstance(kind, msgspec.inspect.IntType) else "[^{}/:]+"
+            return f"{{{found[1]}:{form}}}"
+
+        return _PARAMETER.sub(place, self.path)
