@@ -64,8 +64,6 @@ WRONG_BURST, WRONG_PAUSE = 20, 3.0
 TRIES_BURST, TRIES_PAUSE = 10, 5.0
 """The same for the attempts on one token; beyond it, its secret is not even compared."""
 
-_ACCESS = "mirror.access"
-_PRINCIPAL = "mirror.principal"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WHOLE_MIRROR = frozenset({Right.UPLOAD, Right.OPERATE, Right.ADMINISTER})
 """What a token that is limited to channels may not do except to those."""
@@ -88,14 +86,12 @@ async def principal_of(request: web.BaseRequest) -> Principal | None:
     `CrossOrigin` when a browser says that another site's page wants something changed.
     """
     if _PRINCIPAL in request:
-        known: Principal = request[_PRINCIPAL]
-        return known
+        return request[_PRINCIPAL]
     presented = presented_in(request.headers)
     if presented is None:
         return None
     refuse_cross_origin(request.method, request.headers)
-    access: Access = request[_ACCESS]
-    principal = await access.check(presented, request.remote or "")
+    principal = await request[_ACCESS].check(presented, request.remote or "")
     request[_PRINCIPAL] = principal
     return principal
 
@@ -277,6 +273,10 @@ class Access:
     def _complain(self, seconds: float) -> None:
         if seconds > 0:
             raise TooManyAttempts("too many wrong tokens from this address", retry_after=seconds)
+
+
+_ACCESS = web.RequestKey("mirror.access", Access)
+_PRINCIPAL = web.RequestKey("mirror.principal", Principal)
 
 
 def _network(address: str) -> str:

@@ -13,21 +13,24 @@ import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from mirror.server.access_log import AccessLogger
+from mirror.server.keys import KEY_TYPES
 from mirror.server.options import KEEP_ALIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from mirror.server.access import Access
     from mirror.server.content import Content
     from mirror.server.readiness import Readiness
+    from mirror.server.replies import Reply
+
+    Answer = Callable[[web.BaseRequest], Awaitable[Reply | None]]
+    """Returns the reply to a request, or None where it has none."""
 
 CLEANUP = 0.5
 """Seconds for aiohttp to close what is left; running transfers have been waited for by then."""
 
-_KEY_TYPES = {
-    "mirror.gpg": "application/octet-stream",
-    "mirror.asc": "text/plain; charset=utf-8",
-}
 _NO_STORE = {"Cache-Control": "no-store"}
 _REVALIDATE = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 
@@ -35,13 +38,13 @@ _log = logging.getLogger(__name__)
 
 
 def build_app(readiness: Callable[[], Readiness], keys: Mapping[str, bytes]) -> web.Application:
-    """Return the application. `keys` is the public key by file name, binary and armored."""
+    """Return what every listener has. `keys` is the public key by file name, binary and armored."""
 
     async def key(request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name not in keys:
             raise web.HTTPNotFound
-        headers = {"Content-Type": _KEY_TYPES[name], **_REVALIDATE}
+        headers = {"Content-Type": KEY_TYPES[name], **_REVALIDATE}
         return web.Response(body=keys[name], headers=headers)
 
     async def readyz(_: web.Request) -> web.Response:
@@ -60,13 +63,23 @@ def build_app(readiness: Callable[[], Readiness], keys: Mapping[str, bytes]) -> 
 
 
 async def make_runner(
-    app: web.Application, content: Content, *, access_log: logging.Logger | None
+    app: web.Application,
+    content: Content,
+    access: Access,
+    *,
+    first: Sequence[Answer],
+    access_log: logging.Logger | None,
 ) -> web.AppRunner:
-    """Return a runner, set up, whose connections ask `content` first and `app` for the rest."""
+    """Return a runner, set up, whose connections ask each of `first`, then `app`.
+
+    `content` counts the requests that are being answered; handlers of `app` can ask `access` who
+    sent one.
+    """
     _log.addFilter(_is_our_fault)
     runner = web.AppRunner(
         app,
         access_log=access_log,
+        access_log_class=AccessLogger,
         logger=_log,
         shutdown_timeout=CLEANUP,
         keepalive_timeout=KEEP_ALIVE,
@@ -80,11 +93,13 @@ async def make_runner(
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         content.busy += 1
         try:
-            reply = await content.answer(request)
-            if reply is None:
-                return await ask_app(request)
-            await reply.send(request)
-            return reply
+            for answer in first:
+                reply = await answer(request)
+                if reply is not None:
+                    await reply.send(request)
+                    return reply
+            access.attach(request)
+            return await ask_app(request)
         finally:
             content.busy -= 1
 

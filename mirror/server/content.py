@@ -30,7 +30,8 @@ PREFIXES = ("/images/", "/snapshots/", "/blobs/")
 
 _BLOB = re.compile(r"sha256/([0-9a-f]{64})")
 _ENCODED_SEPARATOR = re.compile(r"%(?:2f|5c|00)", re.IGNORECASE)
-_TEXT = b"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
+TEXT = b"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
+NOT_FOUND = b"404: not found\n"
 
 _log = logging.getLogger(__name__)
 
@@ -53,18 +54,21 @@ class Content:
         if document is not None and request.method == "GET" and not self.draining:
             # what every client asks for first, and most often
             return await self._document("GET", document, request.headers)
-        if not target.startswith("/"):
-            target = request.rel_url.raw_path  # the absolute form, as a proxy's client sends it
+        target = target_of(request)
         if not target.startswith(PREFIXES):
             return None
-        reply = await self._answer(request.method, target, request.headers)
+        return await self.reply(request.method, target, request.headers)
+
+    async def reply(self, method: str, target: str, headers: Mapping[str, str]) -> Reply:
+        """Return the reply to a request for what lies below `PREFIXES`."""
+        reply = await self._answer(method, target, headers)
         if self.draining:
             reply.force_close()
         return reply
 
     async def _answer(self, method: str, target: str, headers: Mapping[str, str]) -> Reply:
         if method not in {"GET", "HEAD"}:
-            reply = Reply(405, b"Allow: GET, HEAD\r\n" + _TEXT, [b"405: only GET and HEAD\n"])
+            reply = Reply(405, b"Allow: GET, HEAD\r\n" + TEXT, [b"405: only GET and HEAD\n"])
             reply.force_close()
             return reply
         try:
@@ -72,14 +76,13 @@ class Content:
         except MirrorError as error:
             _log.error("%s %s: %s. %s", method, target, error, error.remedy)
             text = f"500: {error.code}: {error}\n".encode()
-            return Reply(500, _TEXT, [text])
-        return reply_or_none or Reply(404, _TEXT, [b"404: not found\n"])
+            return Reply(500, TEXT, [text])
+        return reply_or_none or Reply(404, TEXT, [NOT_FOUND])
 
     async def _find(self, method: str, target: str, headers: Mapping[str, str]) -> Reply | None:
-        _, space, rest = _decode(target).split("/", 2)
+        space, name, path = split_target(target)
         if space == "blobs":
-            return await self._blob(method, rest, headers)
-        name, _, path = rest.partition("/")
+            return await self._blob(method, f"{name}/{path}", headers)
         place = self.published.channels.get(name) if space == "images" else await self._tree(name)
         if place is None:
             return None
@@ -116,6 +119,20 @@ class Content:
         except BlobMissing:
             return None
         return _reply_to_blob(method, name[1], blob, headers)
+
+
+def target_of(request: web.BaseRequest) -> str:
+    """Return the path and query that a request asks for, as they were sent."""
+    target = request.raw_path
+    # the absolute form is what a proxy's client sends
+    return target if target.startswith("/") else request.rel_url.raw_path
+
+
+def split_target(target: str) -> tuple[str, str, str]:
+    """Return what a target below `PREFIXES` names, decoded: the space, the name in it, the path."""
+    _, space, rest = _decode(target).split("/", 2)
+    name, _, path = rest.partition("/")
+    return space, name, path
 
 
 def _reply_to_blob(method: str, sha256: str, blob: OpenBlob, headers: Mapping[str, str]) -> Reply:

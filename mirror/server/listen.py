@@ -1,10 +1,10 @@
-"""Sockets to listen on: one for each worker and address, all on one port."""
+"""Sockets to listen on: one for each worker and address."""
 
 from __future__ import annotations
 
 import errno
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mirror.errors import AddressUnusable, PortInUse
 
@@ -14,13 +14,45 @@ if TYPE_CHECKING:
 _Address = tuple[socket.AddressFamily, tuple[str, int]]
 
 
-def bind_all(options: ServerOptions, workers: int) -> list[list[socket.socket]]:
+class Sockets(NamedTuple):
+    """What one worker listens on. With no `admin` ones, all of it is at those of the content."""
+
+    content: list[socket.socket]
+    admin: list[socket.socket]
+
+    @property
+    def all(self) -> list[socket.socket]:
+        """Return both."""
+        return self.content + self.admin
+
+    def close(self) -> None:
+        """Close them."""
+        for sock in self.all:
+            sock.close()
+
+
+def bind_all(options: ServerOptions, workers: int) -> list[Sockets]:
     """Return, for each worker, its sockets: bound, not listening yet.
 
     The kernel spreads connections over the sockets that listen (SO_REUSEPORT). Raises PortInUse,
     AddressUnusable.
     """
-    addresses, port = _resolve(options.host, options.port), options.port
+    content = _bind_workers(options, options.host, options.port, workers)
+    if options.admin_port is None:
+        return [Sockets(own, []) for own in content]
+    try:
+        admin = _bind_workers(options, options.admin_host, options.admin_port, workers)
+    except (PortInUse, AddressUnusable):
+        for sock in (sock for own in content for sock in own):
+            sock.close()
+        raise
+    return [Sockets(*own) for own in zip(content, admin, strict=True)]
+
+
+def _bind_workers(
+    options: ServerOptions, host: str, port: int, workers: int
+) -> list[list[socket.socket]]:
+    addresses = _resolve(host, port)
     for index, (family, address) in enumerate(addresses):
         # SO_REUSEPORT would let us share the port with any other program that sets it
         probe = _bind(family, (address[0], port), share=False)
@@ -35,12 +67,13 @@ def bind_all(options: ServerOptions, workers: int) -> list[list[socket.socket]]:
     return sockets
 
 
-def url_of(sock: socket.socket) -> str:
+def url_of(sock: socket.socket, options: ServerOptions) -> str:
     """Return the URL that a client on this machine can use."""
+    scheme = "https" if options.tls_certificate else "http"
     host, port = sock.getsockname()[:2]
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         host = "127.0.0.1" if sock.family == socket.AF_INET else "::1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _resolve(host: str, port: int) -> list[_Address]:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Readiness(msgspec.Struct, frozen=True):
     """`reasons` make the server not ready; `warnings` do not: it serves what it has.
 
-    reasons: no_snapshot, draining. warnings: store_unwritable, low_space, channel_stale.
+    reasons: no_snapshot, draining. warnings: store_unwritable, low_space, channel_stale,
+    certificate_not_renewed.
     `channels` is the snapshot that each channel serves, `problems` sentences by channel.
     """
 

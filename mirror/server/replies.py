@@ -66,6 +66,14 @@ class Reply(web.StreamResponse):
         """The length of the body in bytes, for the access log."""
         return self._length
 
+    def keep_private(self) -> None:
+        """Let no shared cache keep it, and no browser tell another site where it is from."""
+        fields = self._fields.replace(b"Cache-Control: public", b"Cache-Control: private")
+        fields = fields.replace(b"Cache-Control: no-cache", b"Cache-Control: private, no-cache")
+        if b"Cache-Control: " not in fields:
+            fields += b"Cache-Control: no-store\r\n"
+        self._fields = fields + b"Vary: Authorization\r\nReferrer-Policy: no-referrer\r\n"
+
     async def send(self, request: web.BaseRequest) -> None:
         """Send all of it; a client that goes away is no error."""
         try:

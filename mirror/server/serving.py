@@ -11,22 +11,29 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from mirror.server.access import Access
 from mirror.server.app import build_app, make_runner
 from mirror.server.blobs import OpenBlobs
 from mirror.server.content import Content
+from mirror.server.gate import Gate
+from mirror.server.lazy import LazyMirror
 from mirror.server.listen import bind_all, url_of
 from mirror.server.pinned import PinnedTrees
 from mirror.server.published import load_tree
 from mirror.server.readiness import Readiness, disk_warnings, readiness
+from mirror.server.tls import tls_of
 from mirror.server.watch import INTERVAL, Watch
 from mirror.signing.key import SigningKey
 from mirror.store.store import Store
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import AsyncIterator, Sequence
+    import ssl
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from mirror.server.app import Answer
+    from mirror.server.listen import Sockets
     from mirror.server.options import ServerOptions
+    from mirror.server.tls import Tls
 
 BACKLOG = 1024
 DRAIN_POLL = 0.05
@@ -42,41 +49,39 @@ async def running_server(options: ServerOptions) -> AsyncIterator[str]:
     """
     [sockets] = bind_all(options, 1)
     async with serving(options, sockets):
-        yield url_of(sockets[0])
+        yield url_of(sockets.content[0], options)
 
 
 @asynccontextmanager
-async def serving(options: ServerOptions, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+async def serving(options: ServerOptions, sockets: Sockets) -> AsyncIterator[None]:
     """Serve on these sockets until the block ends, then drain. The sockets end up closed.
 
     No connection is accepted before the channels are loaded: a client waits a moment instead of
-    being told that a file is not there. Raises what `Store.open` raises.
+    being told that a file is not there. Raises what `Store.open` raises, and TlsInvalid.
     """
-    server = _Server(options, await asyncio.to_thread(Store.open, Path(options.data_dir)))
+    store = await asyncio.to_thread(Store.open, Path(options.data_dir))
+    server = _Server(options, store, await asyncio.to_thread(tls_of, options))
     await server.refresh()
-    keys = await asyncio.to_thread(server.public_keys)
-    runner = await make_runner(
-        build_app(server.readiness, keys),
-        server.content,
-        access_log=_access_log if options.access_log else None,
-    )
+    runners = await server.make_runners(await asyncio.to_thread(server.public_keys))
     watching = asyncio.create_task(server.watch())
     try:
-        for sock in sockets:
-            await web.SockSite(runner, sock, backlog=BACKLOG).start()
+        for runner, own in zip(runners, sockets, strict=False):
+            for sock in own:
+                site = web.SockSite(runner, sock, backlog=BACKLOG, ssl_context=server.ssl_context)
+                await site.start()
         yield
     finally:
         watching.cancel()
         server.content.draining = True
-        await _drain(runner, server.content, options.drain.total_seconds())
+        await _drain(runners, server.content, options.drain.total_seconds())
         with suppress(asyncio.CancelledError):
             await watching
-        server.blobs.clear()
+        await server.close()
 
 
-async def _drain(runner: web.AppRunner, content: Content, seconds: float) -> None:
+async def _drain(runners: Sequence[web.AppRunner], content: Content, seconds: float) -> None:
     """Stop accepting, let running transfers end, and cut those that take longer."""
-    for site in list(runner.sites):
+    for site in [site for runner in runners for site in runner.sites]:
         await site.stop()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -86,20 +91,60 @@ async def _drain(runner: web.AppRunner, content: Content, seconds: float) -> Non
         await asyncio.sleep(DRAIN_POLL)
     if content.busy:
         _log.warning("%d transfers ran for more than %g s; they were cut", content.busy, seconds)
-    await runner.cleanup()
+    for runner in runners:
+        await runner.cleanup()
 
 
 class _Server:
     """What the parts of one serving process share."""
 
-    def __init__(self, options: ServerOptions, store: Store) -> None:
+    def __init__(self, options: ServerOptions, store: Store, tls: Tls | None) -> None:
         self._options = options
+        self._tls = tls
         self._store = store
         self._watch = Watch(store, options.grace)
         self._disk: tuple[str, ...] = ()
         self._pinned = PinnedTrees(lambda snapshot_id: load_tree(store, snapshot_id))
         self.blobs = OpenBlobs(store.blobs.path)
         self.content = Content(self.blobs, self._pinned)
+        self.mirror = LazyMirror(options)
+        self._access = Access(lambda: self.mirror.get().tokens)
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """What the listeners speak TLS with; None for plain HTTP."""
+        return self._tls.context if self._tls else None
+
+    async def make_runners(self, keys: Mapping[str, bytes]) -> list[web.AppRunner]:
+        """Return the runner of the content, and that of the admin side if it is apart."""
+        gate = Gate(self.content, self._access, keys)
+        closed = self._options.reading == "token"
+        first = (gate.answer if closed else self.content.answer, gate.at_token_path)
+        app = build_app(self.readiness, keys)
+        if self._options.admin_port is None:
+            self._add_admin(app)
+            return [await self._make_runner(app, first)]
+        admin = build_app(self.readiness, keys)
+        self._add_admin(admin)
+        return [await self._make_runner(app, first), await self._make_runner(admin, ())]
+
+    def _add_admin(self, app: web.Application) -> None:
+        """Add what is for operators to the listener that is for them: the API, the metrics."""
+
+    async def _make_runner(self, app: web.Application, first: Sequence[Answer]) -> web.AppRunner:
+        return await make_runner(
+            app,
+            self.content,
+            self._access,
+            first=first,
+            access_log=_access_log if self._options.access_log else None,
+        )
+
+    async def close(self) -> None:
+        """Close what is open."""
+        self._access.close()
+        self.blobs.clear()
+        await asyncio.to_thread(self.mirror.close)
 
     async def refresh(self) -> None:
         """Take in what has changed on disk."""
@@ -115,6 +160,8 @@ class _Server:
             disk_warnings, self._store.dir.incoming, self._options.min_free
         )
         self.blobs.drop_stale()
+        if self._tls is not None:
+            await asyncio.to_thread(self._tls.refresh)
 
     async def watch(self) -> None:
         """Refresh for ever; a failure is said, and does not end it."""
@@ -128,7 +175,9 @@ class _Server:
     def readiness(self) -> Readiness:
         """Say whether clients should be sent here."""
         content = self.content
-        return readiness(content.published, draining=content.draining, disk=self._disk)
+        renewal = ("certificate_not_renewed",) if self._tls and self._tls.problem else ()
+        warnings = (*self._disk, *renewal)
+        return readiness(content.published, draining=content.draining, disk=warnings)
 
     def public_keys(self) -> dict[str, bytes]:
         """Return the mirror's public key by the file name it is served under. Blocks."""

@@ -1,8 +1,8 @@
 """Serve a data directory with several worker processes on one port.
 
-The supervisor binds the port, starts the workers, replaces those that die, and hands SIGTERM and
-SIGINT down as a graceful drain. It serves nothing itself, so nothing that a client sends can reach
-it.
+The supervisor binds the port, starts the workers and the runner of the jobs, replaces those that
+die, and hands SIGTERM and SIGINT down as a graceful drain. It serves nothing itself, so nothing
+that a client sends can reach it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,19 @@ import msgspec
 from mirror.errors import ServeError
 from mirror.server.listen import bind_all, url_of
 from mirror.server.options import WorkerOptions
+from mirror.server.runner import RunnerOptions
+from mirror.server.tls import tls_of
 from mirror.server.worker import READY
 from mirror.store.store import Store
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from mirror.server.listen import Sockets
     from mirror.server.options import ServerOptions
+
+    Start = Callable[[], Awaitable[Process]]
 
 START_TIMEOUT = 120.0
 """Seconds that a worker may take to load the channels."""
@@ -50,16 +56,17 @@ def run_server(options: ServerOptions, *, on_ready: Callable[[str], None] = prin
     AddressUnusable, ServeError, and what `Store.open` raises.
     """
     Store.open(Path(options.data_dir))
+    tls_of(options)  # what is wrong with it is said here, not by each worker
     sockets = bind_all(options, options.workers)
     try:
         return asyncio.run(_Supervisor(options, sockets).run(on_ready))
     finally:
-        for sock in (sock for own in sockets for sock in own):
-            sock.close()
+        for own in sockets:
+            own.close()
 
 
 class _Supervisor:
-    def __init__(self, options: ServerOptions, sockets: Sequence[Sequence[socket.socket]]) -> None:
+    def __init__(self, options: ServerOptions, sockets: Sequence[Sockets]) -> None:
         self._options = options
         self._sockets = sockets
         self._processes: set[Process] = set()
@@ -69,13 +76,16 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        url = url_of(self._sockets[0][0])
+        url = url_of(self._sockets[0].content[0], self._options)
         try:
             first = await asyncio.gather(*(self._start(own) for own in self._sockets))
             if not self._stopping.is_set():
                 on_ready(url)
-            pairs = zip(self._sockets, first, strict=True)
-            await asyncio.gather(*(self._keep(own, process) for own, process in pairs))
+            workers = [
+                self._keep("worker", partial(self._start, own), process)
+                for own, process in zip(self._sockets, first, strict=True)
+            ]
+            await asyncio.gather(*workers, self._keep_runner())
         finally:
             await self._end()
         return 0
@@ -86,8 +96,8 @@ class _Supervisor:
             return
         self._stopping.set()
         # the kernel goes on queueing connections for a socket that anyone holds open
-        for sock in (sock for own in self._sockets for sock in own):
-            sock.close()
+        for own in self._sockets:
+            own.close()
         self._signal(signal.SIGTERM)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -95,14 +105,13 @@ class _Supervisor:
             with suppress(ProcessLookupError):
                 process.send_signal(number)
 
-    async def _start(self, sockets: Sequence[socket.socket]) -> Process:
+    async def _start(self, sockets: Sockets) -> Process:
         """Start a worker and wait until it accepts; ServeError, TimeoutError if it never does."""
-        descriptors = tuple(sock.fileno() for sock in sockets)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "mirror.server.worker"),
             stdin=PIPE,
             stdout=PIPE,
-            pass_fds=descriptors,
+            pass_fds=_descriptors(sockets.all),
             # a Ctrl-C on the terminal is for us: we hand it down
             start_new_session=True,
             # one arena: the threads that load snapshots would each keep memory of their own
@@ -110,7 +119,7 @@ class _Supervisor:
         )
         self._processes.add(process)
         try:
-            await asyncio.wait_for(self._hand_over(process, descriptors), START_TIMEOUT)
+            await asyncio.wait_for(self._hand_over(process, sockets), START_TIMEOUT)
         except (ServeError, TimeoutError):
             with suppress(ProcessLookupError):
                 process.kill()
@@ -119,12 +128,13 @@ class _Supervisor:
             raise
         return process
 
-    async def _hand_over(self, process: Process, descriptors: tuple[int, ...]) -> None:
+    async def _hand_over(self, process: Process, sockets: Sockets) -> None:
         """Tell a new worker what to do and wait until it accepts; ServeError if it ends instead."""
         if process.stdin is None or process.stdout is None:
             raise ServeError("a worker process has no pipes")
         with suppress(ConnectionError):
-            orders = msgspec.json.encode(WorkerOptions(self._options, descriptors))
+            content, admin = _descriptors(sockets.content), _descriptors(sockets.admin)
+            orders = msgspec.json.encode(WorkerOptions(self._options, content, admin))
             process.stdin.write(orders + b"\n")
             await process.stdin.drain()
         if self._stopping.is_set():
@@ -133,8 +143,33 @@ class _Supervisor:
             status = await process.wait()
             raise ServeError(f"a worker process ended with status {status} before it was ready")
 
-    async def _keep(self, sockets: Sequence[socket.socket], process: Process) -> None:
-        """Replace the worker whenever it dies, until we stop."""
+    async def _keep_runner(self) -> None:
+        """Have a runner, if we are to; one that can't start stops nobody from serving."""
+        if not self._options.jobs:
+            return
+        process = await self._replace(self._start_runner, 0.0)
+        if process is not None:
+            await self._keep("runner", self._start_runner, process)
+
+    async def _start_runner(self) -> Process:
+        options = self._options
+        orders = RunnerOptions(options.data_dir, options.config, options.log_level)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "mirror.server.runner"),
+            stdin=PIPE,
+            start_new_session=True,
+        )
+        self._processes.add(process)
+        if process.stdin is not None:
+            with suppress(ConnectionError):
+                process.stdin.write(msgspec.json.encode(orders) + b"\n")
+                await process.stdin.drain()
+        if self._stopping.is_set():
+            process.terminate()
+        return process
+
+    async def _keep(self, what: str, start: Start, process: Process) -> None:
+        """Replace the process whenever it dies, until we stop."""
         loop = asyncio.get_running_loop()
         pause = 0.0
         while True:
@@ -143,24 +178,24 @@ class _Supervisor:
             self._processes.discard(process)
             if self._stopping.is_set():
                 return
-            _log.error("worker %d ended with status %d; restarting it", process.pid, status)
+            _log.error("%s %d ended with status %d; restarting it", what, process.pid, status)
             if loop.time() - started > STEADY:
                 pause = 0.0
-            replacement = await self._replace(sockets, pause)
+            replacement = await self._replace(start, pause)
             if replacement is None:
                 return
             process = replacement
             pause = min(MAX_PAUSE, pause * 2 or FIRST_PAUSE)
 
-    async def _replace(self, sockets: Sequence[socket.socket], pause: float) -> Process | None:
-        """Start a worker after a pause, trying until one is up; None if we are to stop."""
+    async def _replace(self, start: Start, pause: float) -> Process | None:
+        """Start a process after a pause, trying until one is up; None if we are to stop."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             if self._stopping.is_set():
                 return None
             try:
-                return await self._start(sockets)
+                return await start()
             except (ServeError, TimeoutError, OSError) as error:
                 pause = min(MAX_PAUSE, pause * 2 or FIRST_PAUSE)
                 _log.error("%s; trying again in %g s", error or "it took too long", pause)
@@ -175,3 +210,7 @@ class _Supervisor:
             if late:
                 self._signal(signal.SIGKILL)
                 await asyncio.wait(late)
+
+
+def _descriptors(sockets: Sequence[socket.socket]) -> tuple[int, ...]:
+    return tuple(sock.fileno() for sock in sockets)

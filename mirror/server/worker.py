@@ -18,6 +18,8 @@ import sys
 import msgspec
 
 from mirror.errors import MirrorError
+from mirror.server.access_log import Redacting
+from mirror.server.listen import Sockets
 from mirror.server.options import WorkerOptions
 from mirror.server.serving import serving
 
@@ -33,6 +35,8 @@ def main() -> int:
         level=options.server.log_level,
         format="%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s",
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Redacting())
     _allow_many_connections()
     try:
         asyncio.run(_serve(options))
@@ -47,7 +51,10 @@ async def _serve(options: WorkerOptions) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     await loop.connect_read_pipe(lambda: _Lifeline(stop), sys.stdin)
-    sockets = [socket.socket(fileno=fd) for fd in options.sockets]
+    sockets = Sockets(
+        [socket.socket(fileno=fd) for fd in options.content],
+        [socket.socket(fileno=fd) for fd in options.admin],
+    )
     async with serving(options.server, sockets):
         os.write(sys.stdout.fileno(), READY)
         await stop.wait()
