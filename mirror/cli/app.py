@@ -1,42 +1,74 @@
-"""The root command, and the verbs that have no noun: init, sync, serve, verify, gc, demo."""
+"""The root command: where each noun and verb is. None is imported before it is called."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
-from mirror.cli import channel, demo, job, key, plugin, schedule, select, snapshot, source, verbs
 from mirror.cli.context import Globals
+from mirror.cli.lazy import LazyGroup
 from mirror.cli.output import print_error, print_line
 from mirror.errors import MirrorError
 
 _log = logging.getLogger(__name__)
 
+
+class Root(LazyGroup):
+    """`mirror`: a line for each noun and verb."""
+
+    lazy: ClassVar[dict[str, tuple[str, str]]] = {
+        "init": (
+            "mirror.cli.verbs:init",
+            "Make the data directory and the key that signs what we publish.",
+        ),
+        "source": ("mirror.cli.source:app", "Boot sources: where images come from."),
+        "select": ("mirror.cli.select:app", "Selections: what to take."),
+        "sync": (
+            "mirror.cli.verbs:sync",
+            "Bring the channel up to date with the boot sources, as a job that `mirror job` shows.",
+        ),
+        "serve": (
+            "mirror.cli.verbs:serve",
+            "Serve the channels until SIGTERM or Ctrl-C, then let transfers end.",
+        ),
+        "schedule": ("mirror.cli.schedule:app", "The schedule: when `mirror serve` syncs."),
+        "job": ("mirror.cli.job:app", "Jobs: syncs, past and present."),
+        "snapshot": ("mirror.cli.snapshot:app", "Snapshots: what was published."),
+        "channel": ("mirror.cli.channel:app", "Channels: what is published under which name."),
+        "key": ("mirror.cli.key:app", "The mirror's own signing key."),
+        "plugin": (
+            "mirror.cli.plugin:app",
+            "Plugins: the distributions that the mirror knows.",
+        ),
+        "verify": (
+            "mirror.cli.verbs:verify",
+            "Read every blob that a snapshot names, and compare it with its digest.",
+        ),
+        "gc": (
+            "mirror.cli.verbs:gc",
+            "Delete blobs that no snapshot names, and what interrupted work left behind.",
+        ),
+        "demo": (
+            "mirror.cli.demo:demo",
+            "Build a signed sample upstream, mirror it, serve it, and check it with "
+            "sstream-mirror.",
+        ),
+    }
+
+
 app = typer.Typer(
     name="mirror",
+    cls=Root,
     help="Mirror MAAS images: verified, re-signed, served over plain HTTP.",
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for noun, commands in (
-    ("source", source.app),
-    ("select", select.app),
-    ("snapshot", snapshot.app),
-    ("channel", channel.app),
-    ("job", job.app),
-    ("schedule", schedule.app),
-    ("key", key.app),
-    ("plugin", plugin.app),
-):
-    app.add_typer(commands, name=noun)
-for verb in (verbs.init, verbs.sync, verbs.serve, verbs.verify, verbs.gc, demo.demo):
-    app.command()(verb)
 
 
 def _show_version(wanted: bool) -> None:
