@@ -54,8 +54,10 @@ class Root(LazyGroup):
         ),
         "demo": (
             "mirror.cli.demo:demo",
-            "Build a signed sample upstream, mirror it, serve it, and check it with "
-            "sstream-mirror.",
+            (
+                "Build a signed sample upstream, mirror it, serve it, and check it with "
+                "sstream-mirror."
+            ),
         ),
     }
 
