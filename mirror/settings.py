@@ -12,7 +12,7 @@ import re
 import tomllib
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -60,6 +61,21 @@ class ServerSettings(_Section):
     workers: int = Field(default=2, ge=1, le=64)
     drain: Duration = timedelta(minutes=5)
     """How long running transfers may go on after SIGTERM."""
+    reading: Literal["open", "token"] = "open"
+    """Whether images are for everyone, or for those who have a token."""
+    admin_host: str = "127.0.0.1"
+    admin_port: int | None = Field(default=None, ge=1, le=65535)
+    """Where the API, the metrics and the pages are; not set: beside the images."""
+    tls_certificate: Path | None = None
+    """A PEM file with the certificate and its chain; with it, every address speaks TLS."""
+    tls_key: Path | None = None
+    """Its key; not set: in the file of the certificate."""
+
+    @model_validator(mode="after")
+    def _key_has_certificate(self) -> Self:
+        if self.tls_key is not None and self.tls_certificate is None:
+            raise ValueError("tls_key is set, and tls_certificate is not")
+        return self
 
 
 class SyncSettings(_Section):
@@ -75,6 +91,8 @@ class SyncSettings(_Section):
     attempts: int = Field(default=5, ge=1, le=20)
     channel: str = "stable"
     """The channel that a sync publishes to."""
+    max_drop: float = Field(default=0.2, ge=0, le=1)
+    """The share of a channel's products, or versions, that one publish may take away."""
 
 
 class StoreSettings(_Section):

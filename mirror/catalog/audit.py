@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mirror.catalog.database import text
+from mirror.logs import redact
 from mirror.model import AuditEntry, utcnow
 
 if TYPE_CHECKING:
@@ -23,12 +24,15 @@ class AuditLog:
     def record(
         self, actor: str, action: str, subject: str, before: object = None, after: object = None
     ) -> None:
-        """Write down a change: `actor` did `action` (`source.add`) to `subject`."""
+        """Write down a change: `actor` did `action` (`source.add`) to `subject`.
+
+        No secret is written: a password in the address of a proxy becomes `***`.
+        """
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO audit (at, actor, action, subject, before, after) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (utcnow().isoformat(), actor, action, subject, text(before), text(after)),
+                (utcnow().isoformat(), actor, action, subject, _text(before), _text(after)),
             )
 
     def page(self, *, before: int = 0, limit: int = 50) -> list[AuditEntry]:
@@ -39,6 +43,20 @@ class AuditLog:
             *(before, before, limit),
         )
         return [_entry(row) for row in rows]
+
+
+def _text(value: object) -> str:
+    return text(_without_secrets(msgspec.json.decode(msgspec.json.encode(value))))
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [_without_secrets(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _without_secrets(each) for key, each in value.items()}
+    return value
 
 
 def _entry(row: tuple[Any, ...]) -> AuditEntry:

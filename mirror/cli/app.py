@@ -40,6 +40,8 @@ class Root(LazyGroup):
         "snapshot": ("mirror.cli.snapshot:app", "Snapshots: what was published."),
         "channel": ("mirror.cli.channel:app", "Channels: what is published under which name."),
         "key": ("mirror.cli.key:app", "The mirror's own signing key."),
+        "token": ("mirror.cli.token:app", "Tokens: who may do what."),
+        "audit": ("mirror.cli.audit:app", "The audit log: who changed what."),
         "plugin": (
             "mirror.cli.plugin:app",
             "Plugins: the distributions that the mirror knows.",

@@ -149,6 +149,7 @@ def serve(
     """Serve the channels until SIGTERM or Ctrl-C, then let transfers end."""
     import msgspec
 
+    from mirror.cli.token import login_hint
     from mirror.server.supervisor import run_server
 
     options: Globals = ctx.obj
@@ -157,11 +158,14 @@ def serve(
         config=str(options.config.absolute()) if options.config else "",
         jobs=jobs,
     )
-    raise typer.Exit(run_server(chosen, on_ready=_say_ready))
+    how_to_log_in = login_hint(options)
 
+    def say_ready(url: str) -> None:
+        print_line(f"serving {url}/images/<channel>/")
+        for line in how_to_log_in:
+            print_note(line)
 
-def _say_ready(url: str) -> None:
-    print_line(f"serving {url}/images/<channel>/")
+    raise typer.Exit(run_server(chosen, on_ready=say_ready))
 
 
 def server_options(
@@ -178,6 +182,11 @@ def server_options(
     server = settings.server
     return ServerOptions(
         data_dir=str(settings.data_dir),
+        reading=server.reading,
+        admin_host=server.admin_host,
+        admin_port=server.admin_port,
+        tls_certificate=str(server.tls_certificate or ""),
+        tls_key=str(server.tls_key or ""),
         host=host or server.host,
         port=server.port if port is None else port,
         workers=workers or server.workers,

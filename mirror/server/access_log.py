@@ -38,17 +38,5 @@ class AccessLogger(AbstractAccessLogger):
         return self.logger.isEnabledFor(logging.INFO)
 
 
-class Redacting(logging.Filter):
-    """Takes tokens out of everything that is logged, wherever it came from."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through, without its tokens."""
-        message = record.getMessage()
-        redacted = redact(message)
-        if redacted != message:
-            record.msg, record.args = redacted, ()
-        return True
-
-
 def _quote(text: str) -> str:
     return text.encode("unicode_escape").decode().replace('"', "%22")

@@ -18,7 +18,7 @@ import sys
 import msgspec
 
 from mirror.errors import MirrorError
-from mirror.server.access_log import Redacting
+from mirror.logs import configure
 from mirror.server.listen import Sockets
 from mirror.server.options import WorkerOptions
 from mirror.server.serving import serving
@@ -31,12 +31,7 @@ _log = logging.getLogger(__name__)
 def main() -> int:
     """Run the worker; return its exit status."""
     options = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerOptions)
-    logging.basicConfig(
-        level=options.server.log_level,
-        format="%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s",
-    )
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(Redacting())
+    configure(options.server.log_level)
     _allow_many_connections()
     try:
         asyncio.run(_serve(options))
