@@ -76,6 +76,13 @@ CREATE TRIGGER IF NOT EXISTS audit_is_never_{verb}d BEFORE {verb} ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
 """
 
+_NOT_REPLACED = """
+CREATE TRIGGER IF NOT EXISTS audit_is_never_replaced BEFORE INSERT ON audit
+WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
+"""
+"""REPLACE deletes without a word to the trigger, unless a pragma says otherwise."""
+
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Bring the file to this version's tables. Raises `StoreError` for one of a later version."""
@@ -93,7 +100,12 @@ def prepare(connection: sqlite3.Connection) -> None:
     for name, columns, key in _TABLES:
         database.table(name).create(columns, pk=key, if_not_exists=True)
     database.table("jobs").create_index(["state"], if_not_exists=True)
+    # A page that few rows belong to is found in these, without a look at the documents.
+    fields = ["os", "release", "arch", "subarch", "label"]
+    database.table("available").create_index(["product", "source", *fields], if_not_exists=True)
+    database.table("resources").create_index(["snapshot", "product", *fields], if_not_exists=True)
     for verb in ("update", "delete"):
         connection.execute(_APPEND_ONLY.format(verb=verb))
+    connection.execute(_NOT_REPLACED)
     connection.execute(COUNT_JOBS)
     connection.execute(f"PRAGMA user_version = {VERSION}")
