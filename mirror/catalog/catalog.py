@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from mirror.catalog.audit import AuditLog
+from mirror.catalog.available import Available, Resources
 from mirror.catalog.database import Database, text
 from mirror.catalog.jobs import Jobs
+from mirror.catalog.statuses import SourceStatuses
+from mirror.catalog.tallies import Tallies
 from mirror.catalog.tokens import Tokens
 from mirror.errors import AlreadyExists, NotFound
 from mirror.model import BootSource, Finding, Pin, Selection
@@ -47,6 +50,10 @@ class Catalog:
         self.jobs = Jobs(self.database)
         self.tokens = Tokens(self.database)
         self.audit = AuditLog(self.database)
+        self.available = Available(self.database)
+        self.resources = Resources(self.database)
+        self.statuses = SourceStatuses(self.database)
+        self.tallies = Tallies(self.database)
 
     def close(self) -> None:
         """Close the file."""
@@ -87,6 +94,7 @@ class Catalog:
             connection.execute("DELETE FROM available WHERE source = ?", (name,))
         if not gone:
             raise NotFound(f"there is no boot source {name!r}")
+        self.statuses.remove(name)
 
     # --- selections and pins ----------------------------------------------------------------------
 
@@ -136,6 +144,19 @@ class Catalog:
         rows = [(name, text(memory)) for name, memory in memories.items()]
         with self.database.transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO source_memory VALUES (?, ?)", rows)
+
+    def unsettle(self) -> None:
+        """Let the next sync plan anew, although no source changed: a channel was."""
+        with self.database.transaction() as connection:
+            found = connection.execute("SELECT name, document FROM source_memory").fetchall()
+            for name, document in found:
+                memory = self.database.decode(document, SourceMemory)
+                if memory.settled:
+                    unsettled = msgspec.structs.replace(memory, settled="")
+                    connection.execute(
+                        "UPDATE source_memory SET document = ? WHERE name = ?",
+                        (text(unsettled), name),
+                    )
 
     def findings(self) -> dict[str, list[Finding]]:
         """Return what validation found, by the key of the validated version."""

@@ -2,11 +2,13 @@
 
 For each product, by name:
 
-- Where several sources offer it, the one with the highest priority wins.
-- It is taken when a selection's filters pass, or when its distribution requires it (bootloaders).
+- It is wanted when it passes a selection, or when its distribution requires it (bootloaders).
+- Where several sources offer an image that is wanted of them, the one with the highest priority
+  provides it (`contest`). One that could not be read this time keeps what it won before.
 - The newest `keep` versions are taken, of those offered and those published: a version that the
   source no longer lists stays until newer ones push it out, unless it is newer than everything
   that is listed: then the source withdrew it, and so do we.
+- A pinned product is published in just that version, wherever that can still be had.
 - A version that is condemned (it could not be fetched, or failed validation) is left out, and the
   published ones fill its place.
 - A product that vanished from its source, or that no plugin claims any more, is kept as published.
@@ -15,74 +17,55 @@ For each product, by name:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import MetadataInvalid, MirrorError, PathConflict, PluginError
-from mirror.model import BootSource, Product, Selection, Version, flatten
+from mirror.errors import MirrorError, PluginError
 from mirror.simplestreams.collector import collector_paused
-from mirror.simplestreams.conflicts import conflicting_path, conflicting_paths
-from mirror.simplestreams.filters import Filter, matches, parse_filter
+from mirror.sync.clashes import clashing_versions
+from mirror.sync.contest import Contest, rank
+from mirror.sync.offers import Condemned, Considered, LeftOut, Offer, Planned
+from mirror.sync.pins import PinRules
+from mirror.sync.selecting import NOTHING, Rule, Wish, make_rules, wish_for
+from mirror.sync.versions import Versions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from mirror.api import Distribution
+    from mirror.model import BootSource, Pin, Product, Selection, Version
     from mirror.plugin_manager import Plugins
-    from mirror.simplestreams.conflicts import Rejected
+    from mirror.sync.pins import Elsewhere
 
-Condemned = Mapping[tuple[str, str], MirrorError]
-"""(product, version) -> why it can't be published."""
-
-
-class Offer(msgspec.Struct, frozen=True):
-    """What one boot source has, and what of it could not be read. `base_url` ends in a slash."""
-
-    source: BootSource
-    base_url: str
-    products: tuple[Product, ...]
-    rejected: tuple[Rejected, ...] = ()
-
-
-class Planned(msgspec.Struct, frozen=True):
-    """A product with just the versions and items to publish, and where it comes from.
-
-    `distribution` is None for one that is kept although no plugin claims it.
-    """
-
-    product: Product
-    source: str
-    distribution: Distribution | None = None
-
-
-class LeftOut(msgspec.Struct, frozen=True):
-    """A version that was selected and can't be published."""
-
-    product: str
-    version: str
-    error: MirrorError
+__all__ = ["Condemned", "Considered", "LeftOut", "Offer", "Plan", "Planned", "make_plan"]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The products of the next snapshot, what was left out, and what a person should know."""
+    """The products of the next snapshot, what was left out, and what a person should know.
+
+    `considered` is everything that the sources offer, with what became of it. `sought` are the
+    (product, version) pairs that are pinned and neither offered nor published: older snapshots may
+    have them. `pinned` are the products that a pin decides about.
+    """
 
     products: tuple[Planned, ...]
     left_out: tuple[LeftOut, ...] = ()
     notes: dict[str, list[str]] = {}
+    considered: tuple[Considered, ...] = ()
+    sought: frozenset[tuple[str, str]] = frozenset()
+    pinned: frozenset[str] = frozenset()
 
 
-class _Rule(msgspec.Struct, frozen=True):
-    """A selection with its filters parsed.
+class _Candidate(msgspec.Struct, frozen=True, gc=False):
+    """A product that a source offers (or, `absent` this time, has published)."""
 
-    `shallow` says that no version or item has an attribute that they ask for: a look at the product
-    is enough.
-    """
-
-    filters: tuple[Filter, ...]
-    shallow: bool
-    source: str
-    keep: int
+    product: Product
+    source: BootSource
+    distribution: Distribution | None
+    wish: Wish
+    absent: bool = False
 
 
 @collector_paused()
@@ -92,305 +75,329 @@ def make_plan(
     plugins: Plugins,
     published: Mapping[str, Planned],
     *,
-    absent: frozenset[str] = frozenset(),
+    absent: Iterable[BootSource] = (),
     condemned: Condemned | None = None,
+    pins: Iterable[Pin] = (),
+    elsewhere: Elsewhere | None = None,
 ) -> Plan:
     """Plan the next snapshot.
 
     `published` is the last one, by product name; `absent` are the sources that could not be read
-    this time: their products stay as published. Raises `FilterInvalid` and `ClaimConflict`.
+    this time: their products stay as published. Of `pins`, those with a version count;
+    `elsewhere` holds pinned versions of older snapshots. Raises `FilterInvalid` and
+    `ClaimConflict`.
     """
-    offers = list(offers)
-    inner = _inner_attributes(offers, published)
-    rules = [_rule(selection, inner) for selection in selections]
-    offered, notes = _winners(offers)
-    state = _State(rules, plugins, condemned or {}, _rejections(offers), notes)
-    readable = frozenset(offer.source.name for offer in offers)
-    for name in sorted({*offered, *published}):
-        ours, theirs = published.get(name), offered.get(name)
-        if theirs is not None:
-            state.add(theirs, ours)
-        elif ours is not None and ours.source in readable | absent:
-            state.keep(ours, vanished=ours.source in readable)
-    clashes = _clashes(state.products, published) if state.anything_new else {}
-    if clashes:
-        worse = {**(condemned or {}), **clashes}
-        return make_plan(offers, selections, plugins, published, absent=absent, condemned=worse)
-    return Plan(
-        products=tuple(state.products),
-        left_out=(*state.left_out, *state.unreadable()),
-        notes=dict(notes),
-    )
-
-
-def _rejections(offers: Iterable[Offer]) -> dict[str, list[Rejected]]:
-    rejections: dict[str, list[Rejected]] = {}
-    for offer in offers:
-        for each in offer.rejected:
-            rejections.setdefault(each.product, []).append(each)
-    return rejections
-
-
-def _inner_attributes(offers: Iterable[Offer], published: Mapping[str, Planned]) -> set[str]:
-    """Return the names of all attributes that a version or an item has of its own."""
-    products = chain(
+    offers, absent, selections, pins = tuple(offers), tuple(absent), tuple(selections), tuple(pins)
+    everything = chain(
         chain.from_iterable(offer.products for offer in offers),
         (each.product for each in published.values()),
     )
-    names = {"ftype", "path", "sha256", "size", "version_name", "item_name"}
-    for product in products:
-        for version in product.versions:
-            names.update(version.attributes)
-            for item in version.items:
-                names.update(item.attributes)
-    return names
+    planning = _Planning(
+        rules=make_rules(selections, everything),
+        plugins=plugins,
+        pins=PinRules(pins, elsewhere or {}),
+        published=published,
+        condemned=condemned or {},
+    )
+    planning.settle(offers, absent)
+    planning.decide()
+    clashes = clashing_versions(planning.products, published) if planning.anything_new else {}
+    if clashes:
+        return make_plan(
+            offers,
+            selections,
+            plugins,
+            published,
+            absent=absent,
+            condemned={**(condemned or {}), **clashes},
+            pins=pins,
+            elsewhere=elsewhere,
+        )
+    return planning.plan()
 
 
-def _rule(selection: Selection, inner: set[str]) -> _Rule:
-    filters = tuple(parse_filter(text) for text in selection.filters)
-    shallow = inner.isdisjoint(each.key for each in filters)
-    return _Rule(filters=filters, shallow=shallow, source=selection.source, keep=selection.keep)
-
-
-def _winners(offers: Iterable[Offer]) -> tuple[dict[str, Planned], defaultdict[str, list[str]]]:
-    """Settle which source provides each product; the losers are noted."""
-    winners: dict[str, Planned] = {}
-    notes: defaultdict[str, list[str]] = defaultdict(list)
-    for offer in sorted(offers, key=lambda each: (-each.source.priority, each.source.name)):
-        name = offer.source.name
-        for product in offer.products:
-            winner = winners.setdefault(product.name, Planned(product=product, source=name))
-            if winner.source != name:
-                notes[product.name].append(f"also offered by {name!r}, of lower priority")
-    return winners, notes
-
-
-class _State:
-    """The plan as it grows, one product at a time."""
+class _Planning:
+    """The plan as it grows: `settle` who provides what, `decide` about each product, `plan`."""
 
     def __init__(
         self,
-        rules: list[_Rule],
+        rules: list[Rule],
         plugins: Plugins,
+        pins: PinRules,
+        published: Mapping[str, Planned],
         condemned: Condemned,
-        rejected: dict[str, list[Rejected]],
-        notes: defaultdict[str, list[str]],
     ) -> None:
         self.products: list[Planned] = []
-        self.left_out: list[LeftOut] = []
         self.anything_new = False
         self._rules = rules
         self._plugins = plugins
+        self._pins = pins
+        self._published = published
         self._condemned = condemned
-        self._rejected = rejected
-        self._notes = notes
+        self._left_out: list[LeftOut] = []
+        self._notes: defaultdict[str, list[str]] = defaultdict(list)
+        self._reasons: dict[str, str] = {}
+        self._sources: dict[str, BootSource] = {}
+        self._rejected: dict[tuple[str, str], list[LeftOut]] = {}
+        self._offered: dict[tuple[str, str], _Candidate] = {}
+        self._lost: dict[tuple[str, str], str] = {}
+        self._winners: dict[str, _Candidate] = {}
+        self._contest = Contest({}, {})
 
-    def add(self, offered: Planned, published: Planned | None) -> None:
+    # --- who provides what ------------------------------------------------------------------------
+
+    def settle(self, offers: tuple[Offer, ...], absent: tuple[BootSource, ...]) -> None:
+        """Let the sources claim what is wanted of them, the one with the highest priority first."""
+        by_name = {offer.source.name: offer for offer in offers}
+        for source in sorted([*absent, *(offer.source for offer in offers)], key=rank):
+            self._sources[source.name] = source
+            offer = by_name.get(source.name)
+            for each in self._offers_of(offer) if offer else self._remains_of(source):
+                self._enter(each)
+
+    def _offers_of(self, offer: Offer) -> Iterator[_Candidate]:
+        name = offer.source.name
+        for rejected in offer.rejected:
+            failures = self._rejected.setdefault((name, rejected.product), [])
+            failures.append(LeftOut(rejected.product, rejected.version, rejected.error))
+        for product in offer.products:
+            subject = product
+            if not product.versions and (ours := self._ours(product.name, name)):
+                subject = ours.product  # none of them could be read: ask about what is published
+            distribution, wish = self._look_at(subject, name)
+            candidate = _Candidate(product, offer.source, distribution, wish)
+            self._offered[name, product.name] = candidate
+            yield candidate
+
+    def _remains_of(self, source: BootSource) -> Iterator[_Candidate]:
+        for ours in self._published.values():
+            if ours.source == source.name:
+                distribution, wish = self._look_at(ours.product, source.name)
+                yield _Candidate(ours.product, source, distribution, wish, absent=True)
+
+    def _enter(self, candidate: _Candidate) -> None:
+        product, source = candidate.product, candidate.source
+        unclaimed = candidate.distribution is None
+        kept = unclaimed and self._ours(product.name, source.name) is not None
+        if not kept and (unclaimed or not candidate.wish.keep):
+            return
+        lost = self._contest.enter(product, source)
+        if not lost:
+            self._winners[product.name] = candidate
+            return
+        self._lost[source.name, product.name] = lost
+        winner = self._winners.get(product.name)
+        if winner is not None:
+            order = "lower" if winner.source.priority > source.priority else "the same"
+            note = f"also offered by {source.name!r}, of {order} priority"
+            self._notes[product.name].append(note)
+
+    def _look_at(self, product: Product, source: str) -> tuple[Distribution | None, Wish]:
+        """Return who claims a product and what is wanted of it; a plugin that fails claims none."""
+        try:
+            distribution = self._plugins.claimant(product)
+            return distribution, wish_for(product, source, self._rules, distribution)
+        except MirrorError:
+            raise
+        except Exception as error:  # noqa: BLE001  (a plugin's code: anything may come)
+            if product.name in self._published:
+                failed = PluginError(f"a plugin failed to look at {product.name!r}: {error!r}")
+                self._left_out.append(LeftOut(product.name, "", failed))
+            return None, NOTHING
+
+    def _ours(self, product: str, source: str) -> Planned | None:
+        """Return the product as it is published, if it came from this source."""
+        ours = self._published.get(product)
+        return ours if ours is not None and ours.source == source else None
+
+    # --- what is published of it ------------------------------------------------------------------
+
+    def decide(self) -> None:
+        """Decide about each product, by name."""
+        for name in sorted({*self._winners, *self._published}):
+            winner, ours = self._winners.get(name), self._published.get(name)
+            if winner is None:
+                self._leave_or_keep(self._published[name])
+            elif winner.distribution is None:
+                self._keep_unclaimed(self._published[name])
+            elif winner.absent or not winner.product.versions:
+                self._keep_of(winner, ours)
+            else:
+                self._take(winner, winner.distribution, ours)
+
+    def _take(
+        self, winner: _Candidate, distribution: Distribution, published: Planned | None
+    ) -> None:
         """Plan a product that its source offers."""
-        product = offered.product
-        rejected = self._rejected.pop(product.name, [])
-        failures = [LeftOut(product.name, each.version, each.error) for each in rejected]
-        distribution = self._claimant(product, published)
-        if distribution is None and published is not None:
-            self._keep_unclaimed(published)
-            return
-        if distribution is None:
-            if _selected(product, offered.source, self._rules, None)[0]:
-                self._notes[product.name].append("no plugin claims it: not taken")
-            return
-        if not product.versions:  # none of them could be read
-            self.left_out += failures
-            if published is not None:
-                self.keep(published, vanished=False)
-            return
-        keep, passing = _selected(product, offered.source, self._rules, distribution)
-        if not keep:
-            return
-        self.left_out += failures
-        newest = max(product.versions[-1].name, *(each.version for each in rejected), "")
-        old = published.product.versions if published else ()
+        product, source = winner.product, winner.source.name
+        failures = self._rejected.pop((source, product.name), [])
+        self._left_out += failures
+        newest = max(product.versions[-1].name, *(each.version for each in failures), "")
+        stored = self._stored(winner, newest)
+        pinned = self._pins.version_of(product)
+        if pinned:
+            version = self._only(pinned, product, distribution, published)
+            chosen: tuple[Version, ...] = (version,) if version else ()
+        else:
+            listed = {version.name: version for version in winner.wish.passing}
+            versions = Versions(
+                product, distribution, self._condemned, listed=listed, stored=stored
+            )
+            chosen = versions.newest(winner.wish.keep)
+            failures += self._heed(versions)
+            if failures:
+                self._reasons[product.name] = _why_left_out(failures)
+        if chosen:
+            kept = msgspec.structs.replace(product, versions=chosen)
+            self.products.append(Planned(kept, source, distribution))
+        elif published is not None and published.source in self._sources:
+            self.products.append(msgspec.structs.replace(published, distribution=distribution))
+
+    def _stored(self, winner: _Candidate, newest: str) -> dict[str, Version]:
+        """Return the published versions that may stay beside what the source lists."""
+        product, passing = winner.product, winner.wish.passing
+        published = self._published.get(product.name)
+        if published is None:
+            return {}
+        old = published.product.versions
+        if published.source != winner.source.name:  # another source's builds do not mix with these
+            listed = {version.name for version in product.versions}
+            return {version.name: version for version in old if version.name in listed}
+        unwanted: set[str] = set()
+        if len(passing) < len(product.versions):
+            unwanted = {version.name for version in product.versions}
+            unwanted -= {version.name for version in passing}
         for version in old:
             if version.name > newest:
                 self._notes[product.name].append(f"version {version.name} was withdrawn upstream")
-        stored = {version.name: version for version in old if version.name <= newest}
-        listed = {version.name: version for version in passing}
-        versions = self._versions(product, distribution, keep, listed, stored)
-        if versions:
-            kept = msgspec.structs.replace(product, versions=tuple(versions))
-            self.products.append(Planned(kept, offered.source, distribution))
+        return {
+            version.name: version
+            for version in old
+            if version.name <= newest and version.name not in unwanted
+        }
 
-    def keep(self, published: Planned, *, vanished: bool) -> None:
-        """Keep a product that its source does not offer (any more), if it is still selected."""
-        product = published.product
-        distribution = self._claimant(product, published)
+    def _only(
+        self,
+        pinned: str,
+        product: Product,
+        distribution: Distribution,
+        published: Planned | None,
+    ) -> Version | None:
+        """Return the version that a product is pinned to, or None: then it stays as it is."""
+        name = product.name
+        old = published.product.versions if published else ()
+        versions = Versions(
+            product,
+            distribution,
+            self._condemned,
+            listed={version.name: version for version in product.versions},
+            stored={version.name: version for version in old},
+        )
+        version = versions.only(pinned)
+        self._heed(versions)
+        if version is None:
+            version = self._pins.from_elsewhere(name, pinned)
+            self.anything_new |= version is not None
+        if version is None:
+            stays = "as it was" if old else "not published"
+            missing = f"pinned to {pinned}, which can't be had: {stays}"
+            self._notes[name].append(missing)
+            self._reasons[name] = missing
+        else:
+            self._reasons[name] = f"pinned to {pinned}"
+        return version
+
+    def _heed(self, versions: Versions) -> list[LeftOut]:
+        self._left_out += versions.left_out
+        self.anything_new |= versions.anything_new
+        return versions.left_out
+
+    def _keep_of(self, winner: _Candidate, published: Planned | None) -> None:
+        """Keep what is published of a source that could not be read, or not this product of it."""
+        key = (winner.source.name, winner.product.name)
+        failures = [] if winner.absent else self._rejected.pop(key, [])
+        self._left_out += failures
+        if failures:
+            self._reasons[winner.product.name] = _why_left_out(failures)
+        if published is not None and published.source in self._sources:
+            self._keep(published, winner.distribution, winner.wish)
+
+    def _leave_or_keep(self, published: Planned) -> None:
+        """Let go what no selection wants, or another source provides; keep what has vanished."""
+        name, source = published.product.name, published.source
+        if source not in self._sources or (source, name) in self._offered:
+            return
+        if (source, name) in self._lost:
+            return
+        distribution, wish = self._look_at(published.product, source)
         if distribution is None:
             self._keep_unclaimed(published)
             return
-        keep, passing = _selected(product, published.source, self._rules, distribution)
-        if not keep:
+        if not wish.keep or not self._contest.is_free_for(published.product, source):
             return
-        if vanished and product.name not in self._rejected:
-            self._notes[product.name].append("vanished upstream: kept as it was")
-        versions = tuple(passing[-keep:])
+        if (source, name) not in self._rejected:
+            self._notes[name].append("vanished upstream: kept as it was")
+        self._keep(published, distribution, wish)
+
+    def _keep(self, published: Planned, distribution: Distribution | None, wish: Wish) -> None:
+        product = published.product
+        pinned = self._pins.version_of(product) if distribution is not None else ""
+        version = None
+        if pinned and distribution is not None:
+            unlisted = msgspec.structs.replace(product, versions=())
+            version = self._only(pinned, unlisted, distribution, published)
+        if version is not None:
+            versions: tuple[Version, ...] = (version,)
+        elif pinned:
+            versions = product.versions
+        else:
+            versions = (wish.passing or product.versions)[-wish.keep :]
         kept = msgspec.structs.replace(product, versions=versions)
         self.products.append(Planned(kept, published.source, distribution))
-
-    def unreadable(self) -> list[LeftOut]:
-        """Return what is left of the rejections: products of which nothing could be read."""
-        return [
-            LeftOut(each.product, each.version, each.error)
-            for rejections in self._rejected.values()
-            for each in rejections
-        ]
 
     def _keep_unclaimed(self, published: Planned) -> None:
         """Keep a product whose plugin is gone: whether it is still wanted, only that could say."""
         self._notes[published.product.name].append("no plugin claims it now: kept as it was")
         self.products.append(published)
 
-    def _claimant(self, product: Product, published: Planned | None) -> Distribution | None:
-        try:
-            return self._plugins.claimant(product)
-        except MirrorError:
-            raise
-        except Exception as error:  # noqa: BLE001  (a plugin's code: anything may come)
-            if published is not None:
-                failed = PluginError(f"a plugin failed to look at {product.name!r}: {error!r}")
-                self.left_out.append(LeftOut(product.name, "", failed))
-            return None
+    # --- what came of it --------------------------------------------------------------------------
 
-    def _versions(
-        self,
-        product: Product,
-        distribution: Distribution,
-        keep: int,
-        listed: Mapping[str, Version],
-        stored: Mapping[str, Version],
-    ) -> list[Version]:
-        """Return the newest `keep` versions that can be published, oldest first."""
-        names = sorted({*listed, *stored}, reverse=True)
-        good: list[Version] = []
-        for name in names[:keep]:
-            version = self._usable(product, distribution, listed.get(name), stored.get(name))
-            good += [version] if version else []
-        spare = [stored[name] for name in names[keep:] if name in stored]
-        return [*good, *spare[: keep - len(good)]][::-1]
-
-    def _usable(
-        self,
-        product: Product,
-        distribution: Distribution,
-        listed: Version | None,
-        stored: Version | None,
-    ) -> Version | None:
-        if listed is None:
-            return stored
-        error = self._condemned.get((product.name, listed.name))
-        if error is None:
-            chosen = _choose(product, listed, distribution)
-            if isinstance(chosen, Version):
-                version = _with_derived(chosen, stored) if stored else chosen
-                self.anything_new |= version is not stored
-                return version
-            error = chosen
-        self.left_out.append(LeftOut(product.name, listed.name, error))
-        return stored if stored and stored.items != listed.items else None
-
-
-def _with_derived(chosen: Version, stored: Version) -> Version:
-    """Return the chosen version with what was derived from its files, if they are the stored ones.
-
-    It is the stored version itself where nothing about it changed.
-    """
-    own = stored.items[: len(chosen.items)]
-    if own == chosen.items and stored.attributes == chosen.attributes:
-        return stored
-    digests = {item.name: item.sha256 for item in stored.items}
-    if any(digests.pop(item.name, "") != item.sha256 for item in chosen.items):
-        return chosen
-    derived = tuple(item for item in stored.items if item.name in digests)
-    return msgspec.structs.replace(chosen, items=(*chosen.items, *derived))
-
-
-def _choose(
-    product: Product, version: Version, distribution: Distribution
-) -> Version | MirrorError:
-    try:
-        items = tuple(distribution.choose_items(product, version))
-    except Exception as error:  # noqa: BLE001  (a plugin's code: anything may come)
-        return PluginError(
-            f"plugin {distribution.id!r} failed to choose items of {product.name!r} "
-            f"{version.name}: {error!r}"
+    def plan(self) -> Plan:
+        """Return the plan."""
+        taken = {each.product.name: each.source for each in self.products}
+        considered = tuple(self._considered(taken))
+        for each in self._offered:
+            self._rejected.pop(each, None)  # of what is not taken, rejections are nobody's business
+        unreadable = chain.from_iterable(self._rejected.values())
+        return Plan(
+            products=tuple(self.products),
+            left_out=(*self._left_out, *unreadable),
+            notes=dict(self._notes),
+            considered=considered,
+            sought=frozenset(self._pins.sought),
+            pinned=frozenset(self._pins.decided),
         )
-    if items == version.items:
-        return version
-    if items:
-        return msgspec.structs.replace(version, items=items)
-    listed = ", ".join(item.name for item in version.items)
-    return MetadataInvalid(
-        f"{product.name!r} {version.name} lacks items that {distribution.id!r} needs "
-        f"(it has: {listed})",
-        remedy="The version was left out. Ask the publisher; the next sync looks again.",
-    )
+
+    def _considered(self, taken: Mapping[str, str]) -> Iterator[Considered]:
+        for (source, name), each in self._offered.items():
+            is_taken = taken.get(name) == source
+            reason = self._lost.get((source, name)) or self._reason(each)
+            yield Considered(each.product, source, each.distribution, is_taken, reason)
+
+    def _reason(self, candidate: _Candidate) -> str:
+        product = candidate.product
+        if self._winners.get(product.name) is candidate:
+            return self._reasons.get(product.name, "")
+        if candidate.distribution is None:
+            note = "no plugin claims it: not taken"
+            if candidate.wish.keep and note not in self._notes.get(product.name, ()):
+                self._notes[product.name].append(note)
+            return "no plugin claims it"
+        if candidate.distribution.required(product) and candidate.wish == NOTHING:
+            return "not selected: no selection brings the bootloaders of this source along"
+        return "not selected"
 
 
-def _selected(
-    product: Product, source: str, rules: list[_Rule], distribution: Distribution | None
-) -> tuple[int, list[Version]]:
-    """Return how many versions to keep, and those that pass, oldest first; (0, []) for none."""
-    concerned = [rule for rule in rules if rule.source in ("", source)]
-    if concerned and distribution is not None and distribution.required(product):
-        return max(rule.keep for rule in concerned), list(product.versions)
-    keep = 0
-    names: set[str] = set()
-    for rule in concerned:
-        passing = _passing(product, rule)
-        if passing:
-            keep = max(keep, rule.keep)
-            names.update(passing)
-    return keep, [version for version in product.versions if version.name in names]
-
-
-def _passing(product: Product, rule: _Rule) -> list[str]:
-    """Name the versions of which an item passes every filter of the rule."""
-    if rule.shallow:
-        about = {
-            "content_id": product.content_id,
-            **product.attributes,
-            "product_name": product.name,
-        }
-        passed = matches(rule.filters, about)
-        return [version.name for version in product.versions] if passed else []
-    return [
-        version.name
-        for version in product.versions
-        if any(matches(rule.filters, flatten(product, version, item)) for item in version.items)
-    ]
-
-
-def _clashes(
-    planned: Iterable[Planned], published: Mapping[str, Planned]
-) -> dict[tuple[str, str], MirrorError]:
-    """Find every version that claims a path which another one claims with other content.
-
-    A version that is published as it is keeps its path; otherwise both are wrong.
-    """
-    conflicts = conflicting_paths(each.product for each in planned)
-    clashes: dict[tuple[str, str], MirrorError] = {}
-    for each in planned if conflicts else ():
-        name = each.product.name
-        for version in each.product.versions:
-            path = conflicting_path(version, conflicts)
-            if path and not _is_published(published.get(name), version.name, path):
-                what = f"{name!r} {version.name}: {path} is claimed with other content too"
-                clashes[name, version.name] = PathConflict(what)
-    return clashes
-
-
-def _is_published(published: Planned | None, version: str, path: str) -> bool:
-    return published is not None and any(
-        item.path == path
-        for each in published.product.versions
-        if each.name == version
-        for item in each.items
-    )
+def _why_left_out(failures: Iterable[LeftOut]) -> str:
+    newest = max(failures, key=lambda each: each.version)
+    return f"version {newest.version} is left out: {newest.error.what} [{newest.error.code}]"

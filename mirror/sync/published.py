@@ -8,6 +8,7 @@ and is never in memory as a whole.
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,9 +21,9 @@ from mirror.sync.plan import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import BinaryIO
 
-    from mirror.model import FileRef, Snapshot
+    from mirror.model import FileRef, Snapshot, Version
+    from mirror.store import Store
     from mirror.store.blobs import Blobs, WritableBlobs
 
 _LEVEL = 3
@@ -34,6 +35,9 @@ class _Published(msgspec.Struct, frozen=True):
 
     product: Product
     source: str
+
+
+_decode = msgspec.json.Decoder(_Published).decode
 
 
 def store_products(planned: Iterable[Planned], blobs: WritableBlobs) -> FileRef:
@@ -52,24 +56,69 @@ def published_products(
     One that equals a product of `offered` is that very product: it need not be in memory twice.
     Raises `BlobMissing` or `SnapshotInvalid` when the blob is not what it was.
     """
-    if snapshot.products is None:
-        return {}
     twins = {product.name: product for product in offered}
+    with _rows(snapshot, blobs) as rows:
+        unified = (_unify(_decode(row), twins) for row in rows)
+        return {row.product.name: Planned(row.product, row.source) for row in unified}
+
+
+def each_published(snapshot: Snapshot, blobs: Blobs) -> Iterator[Planned]:
+    """Yield the snapshot's products one at a time: they are never in memory together.
+
+    Raises `BlobMissing` or `SnapshotInvalid` when the blob is not what it was.
+    """
+    with _rows(snapshot, blobs) as rows:
+        for row in rows:
+            found = _decode(row)
+            yield Planned(found.product, found.source)
+
+
+def find_versions(
+    wanted: Iterable[tuple[str, str]], store: Store
+) -> dict[tuple[str, str], Version]:
+    """Find (product, version) pairs in any snapshot, the newest first; some may be in none."""
+    sought = set(wanted)
+    found: dict[tuple[str, str], Version] = {}
+    for snapshot_id in reversed(store.snapshots.ids()):
+        if not sought:
+            break
+        with suppress(BlobMissing, SnapshotInvalid):  # `mirror verify` is there to say so
+            found |= _versions_in(store.snapshots.load(snapshot_id), sought, store.blobs)
+        sought -= found.keys()
+    return found
+
+
+def _versions_in(
+    snapshot: Snapshot, sought: set[tuple[str, str]], blobs: Blobs
+) -> dict[tuple[str, str], Version]:
+    # Few rows name a sought version: looking for its text first spares decoding the others.
+    texts = {msgspec.json.encode(version) for _, version in sought}
+    with _rows(snapshot, blobs) as rows:
+        candidates = [_decode(row) for row in rows if any(text in row for text in texts)]
+    return {
+        (row.product.name, version.name): version
+        for row in candidates
+        for version in row.product.versions
+        if (row.product.name, version.name) in sought
+    }
+
+
+@contextmanager
+def _rows(snapshot: Snapshot, blobs: Blobs) -> Iterator[Iterator[bytes]]:
+    """Open the list of a snapshot's products, a line for each."""
+    if snapshot.products is None:
+        yield iter(())
+        return
     try:
-        with blobs.path(snapshot.products.sha256).open("rb") as packed:
-            rows = (_unify(row, twins) for row in _rows(packed))
-            return {row.product.name: Planned(row.product, row.source) for row in rows}
+        with (
+            blobs.path(snapshot.products.sha256).open("rb") as packed,
+            zstandard.ZstdDecompressor().stream_reader(packed) as stream,
+        ):
+            yield iter(io.BufferedReader(stream, _BUFFER))
     except FileNotFoundError:
         raise BlobMissing("the list of the published products is gone from the store") from None
     except (zstandard.ZstdError, msgspec.MsgspecError) as error:
         raise SnapshotInvalid(f"the list of the published products is damaged: {error}") from error
-
-
-def _rows(packed: BinaryIO) -> Iterator[_Published]:
-    decode = msgspec.json.Decoder(_Published).decode
-    with zstandard.ZstdDecompressor().stream_reader(packed) as stream:
-        for line in io.BufferedReader(stream, _BUFFER):
-            yield decode(line)
 
 
 def _unify(row: _Published, twins: Mapping[str, Product]) -> _Published:

@@ -28,9 +28,10 @@ class PlannedFile(msgspec.Struct, frozen=True):
 class SyncResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a sync.
 
-    `status` is `unchanged`, `published` or `planned` (a dry run). Versions that were `left_out` and
-    `sources` that failed make it partial: the rest was published all the same. `added` and
-    `dropped` are versions, compared with what was published before.
+    `status` is `unchanged`, `published`, `planned` (a dry run) or `held` (by a pin of the channel,
+    which has a `reason`: nothing was fetched). Versions that were `left_out` and `sources` that
+    failed make it partial: the rest was published all the same. `added` and `dropped` are versions,
+    compared with what was published before. `refusal` is why a sync would not publish this.
     """
 
     status: str
@@ -45,6 +46,8 @@ class SyncResult(msgspec.Struct, frozen=True, kw_only=True):
     left_out: tuple[Problem, ...] = ()
     sources: tuple[Problem, ...] = ()
     notes: dict[str, list[str]] = {}
+    reason: str = ""
+    refusal: Problem | None = None
 
     @property
     def exit_status(self) -> int:
@@ -62,10 +65,11 @@ def describe(
     needs: Needs | None = None,
     planned: Iterable[Planned] = (),
     published: Mapping[str, Planned] | None = None,
+    refusal: MirrorError | None = None,
 ) -> SyncResult:
     """Put together what came of a sync. Without a plan, nothing was new."""
-    after = _versions(planned)
-    before = _versions((published or {}).values()) if plan else after
+    after = version_names(planned)
+    before = version_names((published or {}).values()) if plan else after
     missing = needs.missing if needs else ()
     return SyncResult(
         status=status,
@@ -78,19 +82,22 @@ def describe(
         added=tuple(sorted(after - before)),
         dropped=tuple(sorted(before - after)),
         left_out=tuple(
-            _problem(f"{each.product} {each.version}".rstrip(), each.error)
+            problem(f"{each.product} {each.version}".rstrip(), each.error)
             for each in (plan.left_out if plan else ())
         ),
-        sources=tuple(_problem(name, error) for name, error in sources.problems.items()),
+        sources=tuple(problem(name, error) for name, error in sources.problems.items()),
         notes=plan.notes if plan else {},
+        refusal=problem(channel, refusal) if refusal else None,
     )
 
 
-def _problem(about: str, error: MirrorError) -> Problem:
+def problem(about: str, error: MirrorError) -> Problem:
+    """Return an error as data."""
     return Problem(about, error.code, error.what, error.remedy)
 
 
-def _versions(planned: Iterable[Planned]) -> set[str]:
+def version_names(planned: Iterable[Planned]) -> set[str]:
+    """Name every version, as `PRODUCT VERSION`."""
     return {
         f"{each.product.name} {version.name}"
         for each in planned

@@ -10,71 +10,71 @@ leaves the old snapshot published, the bytes fetched so far, and a next sync tha
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from mirror.errors import Busy, IntegrityError, MirrorError, NotFound, NothingSelected
-from mirror.model import Snapshot, utcnow
+from mirror.errors import Busy, ChannelHeld, IntegrityError, MirrorError, NothingSelected
+from mirror.model import utcnow
 from mirror.store import content_lock
+from mirror.sync.available import store_available
 from mirror.sync.build import build_snapshot
 from mirror.sync.events import Note
-from mirror.sync.plan import Plan, Planned, make_plan
-from mirror.sync.published import published_products
+from mirror.sync.guard import loss, too_much
+from mirror.sync.pins import hold_of
 from mirror.sync.result import SyncResult, describe
-from mirror.sync.sources import SourcesRead, merge, read_sources, remember, source_states
+from mirror.sync.situation import Situation, SyncOptions, Tools
+from mirror.sync.sources import SourcesRead, merge, record_statuses, remember, source_states
 from mirror.sync.take import Judge, Needs, VersionKey, fetch_needs, find_needs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from mirror.catalog import Catalog, SourceMemory
-    from mirror.model import BootSource, Selection
-    from mirror.plugin_manager import Plugins
-    from mirror.settings import Settings
-    from mirror.signing.key import SigningKey
+    from mirror.model import Snapshot
     from mirror.store import Store
     from mirror.sync.events import Emit
+    from mirror.sync.plan import Plan, Planned
+
+__all__ = ["SyncOptions", "Tools", "run_sync"]
 
 _LOCK_POLL = 0.5
 """Seconds between two looks at whether another process's sync is done."""
 
 
-@dataclass(frozen=True)
-class Tools:
-    """What a sync works with."""
-
-    store: Store
-    catalog: Catalog
-    plugins: Plugins
-    key: SigningKey
-    settings: Settings
-
-
-class SyncOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to sync. `only` names boot sources; the others stay as published."""
-
-    channel: str = "stable"
-    dry_run: bool = False
-    accept_rollback: bool = False
-    only: tuple[str, ...] = ()
-    wait: bool = True
-    """Wait for a sync of another process to end, instead of raising `Busy`."""
-
-
 async def run_sync(tools: Tools, options: SyncOptions, emit: Emit) -> SyncResult:
-    """Sync once and return what came of it.
+    """Sync once and return what came of it; of a channel that is held, just that it is.
 
-    Raises `NothingSelected`, `Busy`, `NoSpace` and the like, and a source's error if none could be
-    read. One bad version or source among others is in the result instead.
+    Raises `NothingSelected`, `Busy`, `NoSpace`, `WouldDropTooMuch` and the like, and a source's
+    error if none could be read. One bad version or source among others is in the result instead.
     """
+    held = await asyncio.to_thread(_held, tools, options)
+    if held is not None:
+        return held
     async with _turn(tools, options, emit):
-        return await (await _Sync.begin(tools, options, emit)).run()
+        return await _held_or_synced(tools, options, emit)
+
+
+async def _held_or_synced(tools: Tools, options: SyncOptions, emit: Emit) -> SyncResult:
+    """Sync, unless the channel was held while this sync waited for its turn."""
+    held = await asyncio.to_thread(_held, tools, options)
+    if held is not None:
+        return held
+    situation = await asyncio.to_thread(Situation.find, tools, options)
+    if not situation.selections:
+        raise NothingSelected("nothing is selected")
+    return await _Sync(situation, emit).run()
+
+
+def _held(tools: Tools, options: SyncOptions) -> SyncResult | None:
+    pin = hold_of(tools.catalog.pins(options.channel))
+    if pin is None or options.dry_run:
+        return None
+    return SyncResult(
+        status="held",
+        channel=options.channel,
+        snapshot=tools.store.channels.current(options.channel) or "",
+        reason=pin.reason,
+    )
 
 
 @asynccontextmanager
@@ -97,39 +97,14 @@ async def _turn(tools: Tools, options: SyncOptions, emit: Emit) -> AsyncIterator
 
 
 class _Sync:
-    """One sync under way. The values here are where it set out from; none of them changes."""
+    """One sync under way."""
 
-    def __init__(
-        self,
-        tools: Tools,
-        options: SyncOptions,
-        emit: Emit,
-        configured: tuple[BootSource, ...],
-        selections: tuple[Selection, ...],
-    ) -> None:
-        self._tools = tools
-        self._options = options
+    def __init__(self, situation: Situation, emit: Emit) -> None:
+        self._situation = situation
+        self._tools = situation.tools
+        self._options = situation.options
         self._emit = emit
-        self._configured = configured
-        self._chosen = _choose(configured, options.only)
-        self._selections = selections
-        self._memories: dict[str, SourceMemory] = {
-            source.name: tools.catalog.memory(source.name) for source in self._chosen
-        }
-        self._settled = _settled_key(configured, selections, tools.plugins, options.channel)
-        self._current = tools.store.channels.current(options.channel) or ""
-
-    @classmethod
-    async def begin(cls, tools: Tools, options: SyncOptions, emit: Emit) -> _Sync:
-        configured = [each for each in tools.catalog.sources() if each.enabled]
-        selections = tools.catalog.selections()
-        if not configured:
-            raise NothingSelected("there is no enabled boot source")
-        if not selections:
-            raise NothingSelected("nothing is selected")
-        return await asyncio.to_thread(
-            cls, tools, options, emit, tuple(configured), tuple(selections)
-        )
+        self._current = situation.current
 
     async def run(self) -> SyncResult:
         sources = await self._read()
@@ -137,50 +112,35 @@ class _Sync:
             if sources.problems and not sources.unchanged:
                 raise _worst(sources.problems)
             return describe("unchanged", self._options.channel, sources, snapshot=self._current)
-        snapshot = await asyncio.to_thread(self._load)
-        published = await asyncio.to_thread(self._published, sources, snapshot)
+        snapshot = await asyncio.to_thread(self._situation.snapshot)
+        published = await asyncio.to_thread(self._situation.published, sources, snapshot)
         plan, needs, judge = await self._settle(sources, snapshot, published)
         planned = judge.with_derived(plan.products)
         if not self._options.dry_run:
             self._current = await self._publish(sources, plan, planned, published, snapshot)
-            settled = "" if plan.left_out else self._settled
-            await asyncio.to_thread(remember, self._tools.catalog, sources, settled)
+            await asyncio.to_thread(self._remember, sources, plan)
         return self._result(sources, plan, needs, planned, published)
 
     async def _read(self) -> SourcesRead:
         """Read the sources: conditionally where the last sync took all, then all if any changed."""
-        settled = frozenset(
-            name
-            for name, memory in self._memories.items()
-            if self._current and memory.settled == self._settled
-        )
-        sources = await self._read_some(self._chosen, settled)
-        if not sources.read or not sources.unchanged:
-            return sources
-        again = [each for each in self._chosen if each.name in sources.unchanged]
-        return merge(sources, await self._read_some(again, frozenset()))
+        situation = self._situation
+        settled = await asyncio.to_thread(situation.settled)
+        sources = await situation.read(situation.chosen, settled, self._emit)
+        if sources.read and sources.unchanged:
+            again = [each for each in situation.chosen if each.name in sources.unchanged]
+            sources = merge(sources, await situation.read(again, frozenset(), self._emit))
+        now = datetime.now(UTC)
+        await asyncio.to_thread(record_statuses, self._tools.catalog, sources, now)
+        return sources
 
-    async def _read_some(
-        self, chosen: tuple[BootSource, ...] | list[BootSource], conditional: frozenset[str]
-    ) -> SourcesRead:
-        return await read_sources(
-            chosen,
-            self._memories,
-            conditional=conditional,
-            now=datetime.now(UTC),
-            accept_rollback=self._options.accept_rollback,
-            stall=self._tools.settings.sync.stall_timeout.total_seconds(),
-            emit=self._emit,
-        )
-
-    def _load(self) -> Snapshot | None:
-        return self._tools.store.snapshots.load(self._current) if self._current else None
-
-    def _published(self, sources: SourcesRead, snapshot: Snapshot | None) -> dict[str, Planned]:
-        if snapshot is None:
-            return {}
-        offered = chain.from_iterable(offer.products for offer in sources.offers)
-        return published_products(snapshot, self._tools.store.blobs, offered=offered)
+    def _remember(self, sources: SourcesRead, plan: Plan) -> None:
+        """Remember what was read, and list what the sources offer."""
+        catalog = self._tools.catalog
+        settled = "" if plan.left_out else self._situation.settled_key(self._current)
+        remember(catalog, sources, settled)
+        enabled = [source.name for source in self._situation.configured]
+        read = {offer.source.name for offer in sources.offers}
+        store_available(catalog, plan.considered, read, enabled)
 
     async def _settle(
         self, sources: SourcesRead, snapshot: Snapshot | None, published: Mapping[str, Planned]
@@ -192,7 +152,9 @@ class _Sync:
         condemned: dict[VersionKey, MirrorError] = {}
         first: Needs | None = None
         while True:
-            plan = await asyncio.to_thread(self._plan, sources, published, condemned)
+            plan = await asyncio.to_thread(
+                self._situation.plan, sources, published, condemned=condemned
+            )
             failed = await asyncio.to_thread(judge.condemned, plan.products)
             if not failed:
                 needs = await asyncio.to_thread(
@@ -201,6 +163,7 @@ class _Sync:
                 first = first or needs
                 if self._options.dry_run:
                     return plan, first, judge
+                await asyncio.to_thread(self._guard, plan, published)
                 failed = await fetch_needs(
                     needs, sources.offers, tools.store, tools.settings, self._emit
                 )
@@ -209,22 +172,15 @@ class _Sync:
                 return plan, first or needs, judge
             condemned |= failed
 
-    def _plan(
-        self,
-        sources: SourcesRead,
-        published: Mapping[str, Planned],
-        condemned: Mapping[VersionKey, MirrorError],
-    ) -> Plan:
-        read = {offer.source.name for offer in sources.offers}
-        absent = frozenset(source.name for source in self._configured) - read
-        return make_plan(
-            sources.offers,
-            self._selections,
-            self._tools.plugins,
-            published,
-            absent=absent,
-            condemned=condemned,
-        )
+    def _guard(self, plan: Plan, published: Mapping[str, Planned]) -> None:
+        """Raise `WouldDropTooMuch` where that was not accepted."""
+        refusal = self._refusal(plan, published)
+        if refusal is not None and not self._options.accept_drop:
+            raise refusal
+
+    def _refusal(self, plan: Plan, published: Mapping[str, Planned]) -> MirrorError | None:
+        lost = loss(plan.products, published, plan.pinned)
+        return too_much(lost, self._tools.settings.sync.max_drop)
 
     async def _publish(
         self,
@@ -250,6 +206,8 @@ class _Sync:
             notes=plan.notes,
         )
         snapshot_id = await asyncio.to_thread(store.snapshots.save, fresh)
+        if hold_of(self._tools.catalog.pins(channel)):
+            raise ChannelHeld(f"channel {channel!r} was held while this sync ran")
         await asyncio.to_thread(store.channels.switch, channel, snapshot_id, "sync")
         self._emit(Note(f"published {snapshot_id} on channel {channel}"))
         return snapshot_id
@@ -271,25 +229,8 @@ class _Sync:
             needs=needs,
             planned=planned,
             published=published,
+            refusal=self._refusal(plan, published) if self._options.dry_run else None,
         )
-
-
-def _choose(configured: tuple[BootSource, ...], only: tuple[str, ...]) -> tuple[BootSource, ...]:
-    unknown = sorted(set(only) - {source.name for source in configured})
-    if unknown:
-        raise NotFound(f"there is no enabled boot source {unknown[0]!r}")
-    return tuple(source for source in configured if not only or source.name in only)
-
-
-def _settled_key(
-    sources: tuple[BootSource, ...],
-    selections: tuple[Selection, ...],
-    plugins: Plugins,
-    channel: str,
-) -> str:
-    """Name everything but the streams themselves that decides what a sync takes."""
-    facts = msgspec.json.encode((sources, selections, plugins.versions, channel))
-    return hashlib.sha256(facts).hexdigest()
 
 
 def _same(planned: list[Planned], published: Mapping[str, Planned]) -> bool:

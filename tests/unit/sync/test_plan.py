@@ -52,7 +52,8 @@ def item(path: str, content: str = "", **attributes: Any) -> Item:
 
 def product(name: str, *versions: str, os: str = "ubuntu", **attributes: str) -> Product:
     built = tuple(Version(v, (item(f"{name}/{v}/squashfs"),)) for v in versions)
-    return Product(name, "content", {"os": os, "arch": "amd64", **attributes}, built)
+    about = {"os": os, "release": name, "arch": "amd64", **attributes}
+    return Product(name, "content", about, built)
 
 
 def offer(*products: Product, source: str = "main", priority: int = 0, rejected=()) -> Offer:
@@ -218,7 +219,7 @@ def test_a_source_that_could_not_be_read_keeps_its_products():
         plan_of(offer(product("a", "1"), source="x"), offer(product("b", "1"), source="y"))
     )
     plan = plan_of(
-        offer(product("a", "2"), source="x"), published=published, absent=frozenset({"y"})
+        offer(product("a", "2"), source="x"), published=published, absent=[BootSource("y", "http://y/")]
     )
     assert versions(plan) == {"a": ["1", "2"], "b": ["1"]}
     assert plan.notes == {}
