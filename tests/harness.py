@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +86,8 @@ class Cli:
             "MIRROR_SYNC__ATTEMPTS": "2",
             "MIRROR_SYNC__STALL_TIMEOUT": "2",
             "MIRROR_STORE__MIN_FREE": "0",
+            # a test that wants syncs that nobody asked for says so
+            "MIRROR_SCHEDULE__ENABLED": "false",
         }
 
     def command(self, *arguments: str) -> list[str]:
@@ -108,3 +114,58 @@ class Cli:
             env=self.environment,
             **more,
         )
+
+    @contextmanager
+    def serving(self, *arguments: str, **environment: str) -> Iterator[Serving]:
+        """Run `mirror serve` on any free port, until the block ends."""
+        log = Path(tempfile.mkstemp(prefix="serve-", suffix=".log", dir=self.data_dir.parent)[1])
+        where = ("--host", "127.0.0.1", "--port", "0", "--workers", "1")
+        with (
+            log.open("w") as stderr,
+            subprocess.Popen(
+                self.command("serve", *where, *arguments),
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env={**self.environment, **environment},
+            ) as process,
+        ):
+            line = process.stdout.readline() if process.stdout else ""
+            try:
+                assert line, log.read_text()
+                yield Serving(process, line.split()[1].partition("/images/")[0], log)
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(timeout=60)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A running `mirror serve`; `url` has no last slash."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log_file: Path
+
+    def log(self) -> str:
+        """Return what it and its processes have logged."""
+        return self.log_file.read_text()
+
+    def runner(self) -> int:
+        """Return the id of the process that runs the jobs; 0 while there is none."""
+        return next(iter(self._children(self.process.pid, "mirror.server.runner")), 0)
+
+    def job_process(self) -> int:
+        """Return the id of the process of the job that runs; 0 while none does."""
+        runner = self.runner()
+        return next(iter(self._children(runner, "--job")), 0) if runner else 0
+
+    def _children(self, parent: int, word: str) -> list[int]:
+        found = subprocess.run(
+            ["ps", "--ppid", str(parent), "-o", "pid=,args="],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        lines = (line.split(maxsplit=1) for line in found.stdout.splitlines())
+        return [int(pid) for pid, command in lines if word in command]

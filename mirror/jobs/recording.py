@@ -76,7 +76,7 @@ class Recorder:
 
     def set(self, state: JobState) -> None:
         """Change the state; it is written with the next lot."""
-        started = utcnow() if state is JobState.RUNNING else self.job.started
+        started = utcnow() if state is JobState.RUNNING else None
         self.job = msgspec.structs.replace(self.job, state=state, started=started)
 
     async def keep_writing(self, cancel: Callable[[], object]) -> None:

@@ -126,6 +126,7 @@ class _Runner:
         self._due: datetime | None = None
 
     async def run(self) -> None:
+        _log.info("ready to run jobs")
         while True:
             pause = POLL
             try:
