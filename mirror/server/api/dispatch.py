@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import re
-import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,14 +18,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from aiohttp import hdrs, web
 
-from mirror.access.rights import allows
 from mirror.errors import (
     MirrorError,
     MirrorUnavailable,
     PreconditionFailed,
-    RoleInsufficient,
-    TokenRequired,
 )
+from mirror.logs import accept_request_id, request_id
 from mirror.server.access import principal_of, require
 from mirror.server.api.conditions import etag_of, matches
 from mirror.server.api.problems import from_framework, problem, status_of
@@ -47,10 +43,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 THREADS = 8
-REQUEST_ID = "mirror.request_id"
-
 _CHANGES_LOCK = "changes.lock"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _log = logging.getLogger(__name__)
 
@@ -85,17 +78,19 @@ class Dispatch:
 
         Raises `AccessDenied` (401, 403, 429), `BodyInvalid` and its like, `NotFound`.
         """
-        principal = _require_role(await principal_of(request), route)
+        who = await principal_of(request)
+        principal = _allowed(who, route, request.match_info.get("channel"))
         where = read_where(route, request.match_info)
         query = read_query(route, request.rel_url.raw_query_string)
         body = await read_body(route, request)
 
-        def allowed() -> Call:
+        def prepare() -> Call:
             call = Call(self._opened(), self._readiness, principal, where, query, body)
-            require(principal, route.right, channel=route.channel(call))
+            if route.channel is not None:
+                require(principal, route.right, channel=route.channel(call))
             return call
 
-        return await self.in_thread(allowed)
+        return await self.in_thread(prepare)
 
     def _opened(self) -> Mirror:
         try:
@@ -116,16 +111,13 @@ class _Answer:
     etag: str
 
 
-def _require_role(principal: Principal | None, route: Route) -> Principal:
-    """Refuse whom no channel and no body could help, before any more is read."""
-    if principal is None:
-        raise TokenRequired("this needs a token")
-    if not allows(principal.role, route.right):
-        raise RoleInsufficient(
-            f"a token of role {principal.role.value} does not allow this; "
-            f"it needs the right {route.right.value}"
-        )
-    return principal
+def _allowed(principal: Principal | None, route: Route, channel: str | None) -> Principal:
+    """Refuse what can be refused before more of the request is read."""
+    if principal is not None and route.channel is not None:
+        # which channel it is about is known later; nobody's role depends on that
+        require(msgspec.structs.replace(principal, channels=()), route.right)
+        return principal
+    return require(principal, route.right, channel=channel)
 
 
 def _answer(route: Route, call: Call, if_match: str | None) -> _Answer:
@@ -170,43 +162,43 @@ async def explain_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Turn whatever goes wrong into a problem+json answer, and set what every answer has."""
-    request_id = request_id_of(request)
-    response: web.StreamResponse
+    named = request_id.set(accept_request_id(request.headers.get("X-Request-ID", "")))
     try:
-        response = await handler(request)
+        response = await _explained(request, handler)
+        if not response.prepared:
+            set_headers(response)
+        return response
+    finally:
+        request_id.reset(named)
+
+
+async def _explained(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
     except web.HTTPException as error:
-        response = problem(from_framework(error, request), request_id)
+        response = problem(from_framework(error, request))
         if hdrs.ALLOW in error.headers:
             response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+        return response
     except MirrorError as error:
         if status_of(type(error)) >= 500:
-            _log.error("request %s: %s: %s. %s", request_id, error.code, error, error.remedy)
-        response = problem(error, request_id)
+            _log.error("%s %s: %s. %s", request.method, request.path, error, error.remedy)
+        return problem(error)
     except ConnectionError:
         raise  # the client has gone: there is nobody to tell
     except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
-        _log.exception("request %s: %s %s failed", request_id, request.method, request.path)
+        _log.exception("%s %s failed", request.method, request.path)
         unexpected = MirrorError(
             "the server failed at this request",
             remedy="Find the request_id in the server's log, and report what it says there.",
         )
-        response = problem(unexpected, request_id)
-    if not response.prepared:
-        set_headers(response, request_id)
-    return response
+        return problem(unexpected)
 
 
-def request_id_of(request: web.Request) -> str:
-    """Return what the log calls a request: the id that it came with, or a new one."""
-    if REQUEST_ID not in request:
-        given = request.headers.get("X-Request-ID", "")
-        request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    known: str = request[REQUEST_ID]
-    return known
-
-
-def set_headers(response: web.StreamResponse, request_id: str) -> None:
+def set_headers(response: web.StreamResponse) -> None:
     """Set the header fields that every answer of the API has."""
-    response.headers["X-Request-ID"] = request_id
+    response.headers["X-Request-ID"] = request_id.get()
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")

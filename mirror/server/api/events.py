@@ -19,7 +19,7 @@ from aiohttp import web
 
 from mirror.catalog.jobs import is_final
 from mirror.errors import BodyInvalid, TooManyStreams
-from mirror.server.api.dispatch import request_id_of, set_headers
+from mirror.server.api.dispatch import set_headers
 from mirror.server.api.route import EVENTS
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class EventStreams:
         if self._open >= MAX_STREAMS:
             raise TooManyStreams(f"{MAX_STREAMS} clients follow jobs here")
         response = web.StreamResponse(headers={"Content-Type": EVENTS})
-        set_headers(response, request_id_of(request))
+        set_headers(response)
         if request.method == "HEAD":
             await response.prepare(request)
             return response

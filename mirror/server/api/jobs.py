@@ -80,7 +80,7 @@ def events(call: Call) -> Job:
     return call.mirror.jobs.get(call.where.id)
 
 
-def _channel_of(call: Call) -> str | None:
+def _channel_of(call: Call) -> str:
     """Return the channel that a job publishes to."""
     job = call.mirror.jobs.get(call.where.id)
     return msgspec.json.decode(job.options, type=SyncOptions).channel

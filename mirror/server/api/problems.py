@@ -20,6 +20,7 @@ from mirror.errors import (
     NoSuchRoute,
     TooManyStreams,
 )
+from mirror.logs import request_id
 from mirror.server.access import refusal_headers
 
 PROBLEM_JSON = "application/problem+json"
@@ -55,7 +56,7 @@ def status_of(kind: type[MirrorError]) -> int:
     return kind.http_status
 
 
-def problem(error: MirrorError, request_id: str) -> web.Response:
+def problem(error: MirrorError) -> web.Response:
     """Return the answer that says what went wrong."""
     status = int(status_of(type(error)))
     body = ProblemDetails(
@@ -65,7 +66,7 @@ def problem(error: MirrorError, request_id: str) -> web.Response:
         detail=error.what,
         code=error.code,
         remedy=error.remedy,
-        request_id=request_id,
+        request_id=request_id.get(),
     )
     headers = CIMultiDict([("Content-Type", PROBLEM_JSON), *refusal_headers(error)])
     if isinstance(error, TooManyStreams | MirrorUnavailable):

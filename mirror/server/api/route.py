@@ -57,8 +57,9 @@ class Route:
     `path` is below /api/v1; its parameters are the fields of `where`. `right` is what the caller's
     role must allow. `body` None: the request has none; `returns` None: the answer has none.
     `current` returns the resource as a GET would: If-Match is compared with it. `location` makes
-    the path of a resource that was created. `channel` says which channel a call is about: a token
-    that is limited to others may not make it. `errors` are those of the verb.
+    the path of a resource that was created. `channel` says which channel a call is about, where the
+    path does not: a token that is limited to others may not make it. `errors` are those of the
+    verb.
     """
 
     method: str
@@ -75,7 +76,7 @@ class Route:
     media: str = JSON
     current: Handler | None = None
     location: Callable[[Any], str] | None = None
-    channel: Callable[[Call], str | None] = lambda call: getattr(call.where, "channel", None)
+    channel: Callable[[Call], str] | None = None
     errors: tuple[type[MirrorError], ...] = ()
 
     @property

@@ -1,4 +1,4 @@
-"""status, plugins, storage and key: how the mirror is."""
+"""status, plugins and key: how the mirror is."""
 
 from __future__ import annotations
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from mirror.server.api import (
     audit,
     boot_sources,
+    channels,
     jobs,
     schedule,
+    snapshots,
     state,
+    storage,
     tokens,
 )
 
@@ -15,6 +18,9 @@ ROUTES = (
     *boot_sources.ROUTES,
     *jobs.ROUTES,
     *schedule.ROUTES,
+    *snapshots.ROUTES,
+    *channels.ROUTES,
+    *storage.ROUTES,
     *tokens.ROUTES,
     *audit.ROUTES,
     *state.ROUTES,

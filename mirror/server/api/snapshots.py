@@ -1,0 +1,172 @@
+"""snapshots: what was published, and when; what differs between two of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from mirror.access.rights import Right
+from mirror.errors import (
+    Busy,
+    ManifestUnreadable,
+    NoManifest,
+    NotFound,
+    ProductAmbiguous,
+    SnapshotInUse,
+    VersionNotHere,
+)
+from mirror.publish.diff import SnapshotDiff
+from mirror.publish.manifests import PackageDiff
+from mirror.server.api.inputs import Name, Paged
+from mirror.server.api.pages import Page, page
+from mirror.server.api.route import Call, Route
+from mirror.service.snapshots import SnapshotSummary
+from mirror.store.locks import file_lock
+from mirror.store.verify import VerifyReport
+from mirror.sync.events import Event
+
+TAG = "snapshots"
+
+_VERIFY_LOCK = "verify.lock"
+
+_Asked = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^(?![\s\S]*[\x00-\x1f\x7f])")]
+
+
+class ById(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which snapshot, by its id."""
+
+    snapshot: Name
+
+
+class ListWanted(Paged, frozen=True, forbid_unknown_fields=True):
+    """Which snapshots; with `unique`, how many bytes only each of them needs (it takes a while)."""
+
+    unique: bool = False
+
+
+class DiffWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to compare with: an older snapshot, or a channel's; with `packages`, these too."""
+
+    old: Name
+    packages: bool = False
+
+
+class PackagesWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two versions of a product; `product` is its name, or filters that it alone passes."""
+
+    product: _Asked
+    old: _Asked
+    new: _Asked
+
+
+def list_(call: Call) -> Page[SnapshotSummary]:
+    """Return the snapshots, the newest first."""
+    found = call.mirror.snapshots.list(unique=call.query.unique)
+    return page(reversed(found), lambda each: each.id, call.query)
+
+
+def show(call: Call) -> SnapshotSummary:
+    """Return one."""
+    for each in call.mirror.snapshots.list():
+        if each.id == call.where.snapshot:
+            return each
+    raise NotFound(f"there is no snapshot {call.where.snapshot!r} that can be read")
+
+
+def diff(call: Call) -> SnapshotDiff:
+    """Compare it with an older one."""
+    query: DiffWanted = call.query
+    return call.mirror.snapshots.diff(query.old, call.where.snapshot, packages=query.packages)
+
+
+def packages(call: Call) -> PackageDiff:
+    """Compare the packages of two versions."""
+    query: PackagesWanted = call.query
+    return call.mirror.snapshots.packages(query.product, query.old, query.new)
+
+
+def verify(call: Call) -> VerifyReport:
+    """Read every file of it again. One at a time: the disk has other things to do as well."""
+    with file_lock(call.mirror.dir.root / _VERIFY_LOCK, wait=False):
+        return asyncio.run(call.mirror.snapshots.verify(call.where.snapshot, _unsaid))
+
+
+def remove(call: Call) -> None:
+    """Remove it."""
+    call.mirror.snapshots.remove(call.where.snapshot, by=call.by)
+
+
+def _unsaid(event: Event) -> None:
+    """Say nothing: the answer has it all."""
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/snapshots",
+        right=Right.READ_STATE,
+        handler=list_,
+        summary="List the snapshots, the newest first.",
+        tag=TAG,
+        query=ListWanted,
+        returns=Page[SnapshotSummary],
+    ),
+    Route(
+        method="GET",
+        path="/snapshots/{snapshot}",
+        right=Right.READ_STATE,
+        handler=show,
+        summary="Show a snapshot.",
+        tag=TAG,
+        where=ById,
+        returns=SnapshotSummary,
+    ),
+    Route(
+        method="DELETE",
+        path="/snapshots/{snapshot}",
+        right=Right.OPERATE,
+        handler=remove,
+        summary="Remove a snapshot that no channel answers for; gc then frees its files.",
+        tag=TAG,
+        where=ById,
+        status=204,
+        current=show,
+        errors=(SnapshotInUse,),
+    ),
+    Route(
+        method="GET",
+        path="/snapshots/{snapshot}/diff",
+        right=Right.READ_STATE,
+        handler=diff,
+        summary="Show what a snapshot (or a channel's) has that an older one has not.",
+        tag=TAG,
+        where=ById,
+        query=DiffWanted,
+        returns=SnapshotDiff,
+    ),
+    Route(
+        method="POST",
+        path="/snapshots/{snapshot}:verify",
+        right=Right.OPERATE,
+        handler=verify,
+        summary="Read every file of a snapshot (or a channel's) again; answers when it is done.",
+        tag=TAG,
+        where=ById,
+        returns=VerifyReport,
+        errors=(Busy,),
+    ),
+    Route(
+        method="GET",
+        path="/packages",
+        right=Right.READ_STATE,
+        handler=packages,
+        summary="Show which packages changed between two versions of a product.",
+        tag=TAG,
+        query=PackagesWanted,
+        returns=PackageDiff,
+        errors=(NotFound, ProductAmbiguous, VersionNotHere, NoManifest, ManifestUnreadable),
+    ),
+)
