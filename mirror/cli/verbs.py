@@ -1,9 +1,8 @@
-"""The verbs that have no noun: init, sync, serve, verify, gc."""
+"""The verbs that have no noun: init, sync, serve."""
 
 from __future__ import annotations
 
 import socket
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,15 +64,14 @@ def sync(
     from mirror.cli.progress import show_progress
     from mirror.sync.run import SyncOptions
 
-    more = {"accept_drop": True} if accept_drop else {}
     with opened(ctx) as mirror:
         options = SyncOptions(
             channel=channel or mirror.settings.sync.channel,
             dry_run=dry_run,
             accept_rollback=accept_rollback,
+            accept_drop=accept_drop,
             only=tuple(source or ()),
             wait=wait,
-            **more,
         )
         if join and (same := mirror.jobs.same(options)):
             result = joined(mirror, same.id, as_json=as_json)
@@ -194,60 +192,4 @@ def server_options(
         grace=settings.store.grace,
         min_free=int(settings.store.min_free),
         access_log=access_log,
-    )
-
-
-def verify(
-    ctx: typer.Context,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Fetch what is damaged from its source again.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Read every blob that a snapshot names, and compare it with its digest.
-
-    Exit status: 0 all is well (again); 4 something is damaged.
-    """
-    from mirror.cli.progress import show_progress
-
-    with opened(ctx) as mirror, show_progress() as emit:
-        report = run(mirror.storage.verify(repair=repair, emit=emit))
-    if as_json:
-        print_json(report)
-    else:
-        print_line(f"read {report.blobs} blobs, {human_size(report.bytes)}")
-        for damage in report.damaged:
-            mended = "repaired" if damage.sha256 in report.repaired else damage.problem
-            print_line(f"{mended}: {damage.path} (blob {damage.sha256})")
-        if report.damaged and not repair:
-            print_note("run `mirror verify --repair` to fetch them again")
-        elif report.beyond:
-            print_note(
-                "what is still damaged could not be had from its source; if it is our own "
-                "metadata, point the channel at another snapshot and sync again"
-            )
-    raise typer.Exit(report.exit_status)
-
-
-def gc(
-    ctx: typer.Context,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")
-    ] = False,
-    grace: Annotated[
-        float | None, typer.Option(help="Hours that unneeded files stay [store.grace].", min=0)
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Delete blobs that no snapshot names, and what interrupted work left behind."""
-    with opened(ctx) as mirror:
-        chosen = None if grace is None else timedelta(hours=grace)
-        report = mirror.storage.gc(grace=chosen, dry_run=dry_run)
-    if as_json:
-        print_json(report)
-        return
-    verb = "would delete" if dry_run else "deleted"
-    print_line(
-        f"{verb} {report.blobs} blobs ({human_size(report.bytes)}) and {report.strays} "
-        f"unfinished files; {report.kept} blobs are in use, {report.young} wait for their grace"
     )

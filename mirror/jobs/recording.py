@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mirror.errors import MirrorError
 from mirror.jobs.progress import Meter, level_of, say
+from mirror.logs import redact
 from mirror.model import Job, JobState, LogLine, Problem, Progress, utcnow
 
 if TYPE_CHECKING:
@@ -25,23 +25,13 @@ EVERY = 0.5
 MAX_LINES = 1000
 """Lines in a job's log, besides those that say how it ended."""
 
+MAX_LISTED = 1000
+"""Entries of each list in a job's result: a row is read whenever jobs are listed."""
+
 _MAX_LAST_LINES = 200
 _MAX_MESSAGE = 2000
 
-_SECRETS = (
-    (re.compile(r"(://)[^/@\s\"']*@"), r"\1"),
-    (re.compile(r"(://[^/\s\"']+/t/)[^/\s\"']+"), r"\1..."),
-)
-"""User and password before a host; a token as the beginning of a path (another mirror's)."""
-
 _log = logging.getLogger(__name__)
-
-
-def without_secrets(text: str) -> str:
-    """Return `text` with no password and no token in its URLs."""
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
-    return text
 
 
 class Recorder:
@@ -71,7 +61,7 @@ class Recorder:
         if self._numbered == limit:
             level, message = "warning", "more lines follow, which are left out here"
         self._numbered += 1
-        text = without_secrets(message)[:_MAX_MESSAGE]
+        text = redact(message)[:_MAX_MESSAGE]
         self._lines.append(LogLine(self._numbered, utcnow(), level, text))
 
     def set(self, state: JobState) -> None:
@@ -113,8 +103,8 @@ class Recorder:
             state=state,
             ended=utcnow(),
             progress=msgspec.structs.replace(job.progress, eta=None),
-            result=msgspec.Raw(without_secrets(msgspec.json.encode(result).decode()).encode()),
-            error=error and _cleaned(error),
+            result=await asyncio.to_thread(_storable, result),
+            error=error and msgspec.convert(_redacted(msgspec.to_builtins(error)), Problem),
         )
         try:
             await asyncio.to_thread(self.write, self.job, lines)
@@ -129,10 +119,22 @@ class Recorder:
         return self.job, lines
 
 
-def _cleaned(problem: Problem) -> Problem:
-    return Problem(
-        without_secrets(problem.about),
-        problem.code,
-        without_secrets(problem.what),
-        without_secrets(problem.remedy),
-    )
+def _storable(result: object) -> msgspec.Raw:
+    """Write a result as JSON: without secrets, its lists not longer than is of use."""
+    value = msgspec.to_builtins(result)
+    if isinstance(value, dict):
+        value = {
+            key: each[:MAX_LISTED] if isinstance(each, (list, tuple)) else each
+            for key, each in value.items()
+        }
+    return msgspec.Raw(msgspec.json.encode(_redacted(value)))
+
+
+def _redacted(value: Any) -> Any:  # noqa: ANN401  (whatever JSON can hold)
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(key): _redacted(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_redacted(each) for each in value]
+    return value

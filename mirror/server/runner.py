@@ -17,11 +17,12 @@ from asyncio.subprocess import PIPE
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from mirror.errors import Cancelled, JobNotStarted, MirrorError
+from mirror.logs import configure, job_id
 from mirror.model import JobState
 
 if TYPE_CHECKING:
@@ -50,17 +51,14 @@ class RunnerOptions(msgspec.Struct, frozen=True):
     data_dir: str
     config: str = ""
     log_level: str = "INFO"
+    log_format: Literal["plain", "json"] = "plain"
 
 
 def main() -> int:
     """Run the schedule, or one job; return the exit status."""
     orders = sys.stdin.buffer.readline()
     options = msgspec.json.decode(orders, type=RunnerOptions)
-    logging.basicConfig(
-        level=options.log_level,
-        format="%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s",
-    )
-    logging.getLogger("stamina").setLevel(logging.ERROR)  # retries are in the job's log
+    configure(options.log_level, form=options.log_format)
     try:
         with _open(options) as mirror:
             work = _run_job(mirror) if "--job" in sys.argv else _Runner(mirror, orders).run()
@@ -70,7 +68,7 @@ def main() -> int:
     except Cancelled as error:
         _log.info("%s", error)
     except MirrorError as error:
-        _log.error("%s: %s. %s", error.code, error, error.remedy)
+        _log.error("%s. %s", error, error.remedy)
         return error.exit_status
     return 0
 
@@ -113,7 +111,9 @@ class _Lifeline(asyncio.Protocol):
 
 
 async def _run_job(mirror: Mirror) -> None:
-    await mirror.syncs.run_queued(int(sys.argv[-1]))
+    number = int(sys.argv[-1])
+    job_id.set(number)
+    await mirror.syncs.run_queued(number)
 
 
 class _Runner:

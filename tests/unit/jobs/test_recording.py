@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from mirror.catalog import Catalog
-from mirror.jobs.recording import MAX_LINES, Recorder, without_secrets
+from mirror.jobs.recording import MAX_LINES, Recorder
 from mirror.model import Job, JobState, Problem, utcnow
 from mirror.sync import events
+
+TOKEN = "mirror_lop0fccs8r_Ti6T0bhZVV1AhOBSYQp3nQ8Crd3NdnlKQ3HjYppmYiw"
 
 
 @pytest.fixture
@@ -69,31 +71,21 @@ async def test_a_long_line_is_cut(catalog, recorder):
 
 
 async def test_no_secret_gets_into_the_catalogue(catalog, recorder, tmp_path):
-    url = "https://robot:hunter2@mirror.example/t/mir_s3cret/images/stable/streams/v1/index.json"
+    url = f"https://robot:hunter2@mirror.example/t/{TOKEN}/images/stable/streams/v1/index.json"
     recorder.emit(events.Note(f"asking {url}"))
     recorder.emit(events.FileFailed(url, "MIR-401", f"{url}: 500"))
     error = Problem(url, "MIR-401", f"{url} failed", f"look at '{url}'")
     await recorder.end(JobState.FAILED, result={"sources": [f"{url}: gone"]}, error=error)
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("catalog.sqlite*"))
-    assert b"mirror.example/t/..." in stored
-    for secret in (b"hunter2", b"robot", b"s3cret"):
+    assert b"mirror.example" in stored
+    for secret in (b"hunter2", TOKEN.encode()):
         assert secret not in stored
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("http://u:p@h/x", "http://h/x"),
-        ("http://u@h/x and https://v:w@i/y", "http://h/x and https://i/y"),
-        ("'http://u:p@h'", "'http://h'"),
-        ("http://h/a@b", "http://h/a@b"),
-        ("http://h/t/abc/images/stable", "http://h/t/.../images/stable"),
-        ("pool/t/tree and a@b.c", "pool/t/tree and a@b.c"),
-        ("by root@vm", "by root@vm"),
-    ],
-)
-def test_secrets_are_cut_out_of_urls(text, shown):
-    assert without_secrets(text) == shown
+async def test_a_result_keeps_no_more_of_a_list_than_is_of_use(catalog, recorder):
+    await recorder.end(JobState.SUCCEEDED, result={"added": list(range(5000)), "status": "done"})
+    result = msgspec.json.decode(catalog.jobs.get(recorder.job.id).result)
+    assert result == {"added": list(range(1000)), "status": "done"}
 
 
 async def test_an_ended_job_is_not_changed_any_more(catalog, recorder):
