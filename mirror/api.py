@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-API_VERSION = (1, 0)
+API_VERSION = (1, 1)
 """(major, minor). A new major gets a new entry-point group; a minor only adds."""
 
 ENTRY_POINT_GROUP = "mirror.v1"
@@ -29,12 +29,19 @@ hookimpl = pluggy.HookimplMarker("mirror")
 
 
 class SourceDefault(msgspec.Struct, frozen=True):
-    """A boot source that a plugin suggests; the operator adds it by name."""
+    """A boot source that a plugin suggests; the operator adds it by name.
+
+    `keyring` is where the file is on a machine that has the operating system's `package` installed;
+    `fingerprints` are of the keys that sign the stream, for those who get them in another way. The
+    last two are new in 1.1.
+    """
 
     name: str
     url: str
     keyring: str
     title: str
+    package: str = ""
+    fingerprints: tuple[str, ...] = ()
 
 
 class Derived(msgspec.Struct, frozen=True):

@@ -81,8 +81,9 @@ class BootSource(msgspec.Struct, frozen=True):
     or `keyring_data` (armored, or base64 of binary); with neither, each of `fingerprints` must be
     of a key that the mirror knows already. `fingerprints` narrows a keyring to those primary keys
     or subkeys (empty: any key of it). `trust` is `signed`, or `none` for an unsigned source.
-    `no_proxy` is a comma-separated list of hosts, domains and networks. `bandwidth` is in bytes per
-    second (0: no limit); a `max_staleness` of 0 never refuses an old index.
+    `no_proxy` is a comma-separated list of hosts, domains and networks. Passwords are in files:
+    none is ever in a URL or in the catalogue. `bandwidth` is in bytes per second (0: no limit); a
+    `max_staleness` of 0 never refuses an old index.
     """
 
     name: str
@@ -95,12 +96,39 @@ class BootSource(msgspec.Struct, frozen=True):
     priority: int = 0
     enabled: bool = True
     proxy: str = ""
+    proxy_username: str = ""
+    proxy_password_file: str = ""
     no_proxy: str = ""
     ca_file: str = ""
     username: str = ""
     password_file: str = ""
     bandwidth: int = 0
     max_staleness: timedelta = timedelta(days=7)
+
+
+class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a boot source was when it was last read.
+
+    `state` is `good`, `stale` (its stream has got older than it may), `failing`, `unread` or
+    `disabled`. `checked` is when it was last asked, `believed` when it last answered with what
+    could be believed: a stream of the time `updated`, signed by the primary key `fingerprint`, at
+    `url`. `problem` is what was wrong the last time; `passed_over` says what was wrong with
+    addresses that were tried before the one that answered. `products` of it were read, `rejected`
+    versions could not be.
+    """
+
+    name: str
+    state: str = "unread"
+    checked: datetime | None = None
+    believed: datetime | None = None
+    updated: datetime | None = None
+    url: str = ""
+    fingerprint: str = ""
+    products: int = 0
+    rejected: int = 0
+    problem: Problem | None = None
+    failing_since: datetime | None = None
+    passed_over: tuple[Problem, ...] = ()
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -198,12 +226,18 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Switch(msgspec.Struct, frozen=True):
-    """One entry of a channel's history: it was pointed at `snapshot` at `at`, because `reason`."""
+    """One entry of a channel's history: it was pointed at `snapshot` at `at`, because `reason`.
+
+    `by` is who asked for it. `origin` is set where the products of an older snapshot were published
+    anew, as `snapshot`: it is that older one.
+    """
 
     at: datetime
     snapshot: str
     previous: str
     reason: str
+    by: str = ""
+    origin: str = ""
 
 
 class JobState(StrEnum):

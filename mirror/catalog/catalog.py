@@ -145,19 +145,6 @@ class Catalog:
         with self.database.transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO source_memory VALUES (?, ?)", rows)
 
-    def unsettle(self) -> None:
-        """Let the next sync plan anew, although no source changed: a channel was."""
-        with self.database.transaction() as connection:
-            found = connection.execute("SELECT name, document FROM source_memory").fetchall()
-            for name, document in found:
-                memory = self.database.decode(document, SourceMemory)
-                if memory.settled:
-                    unsettled = msgspec.structs.replace(memory, settled="")
-                    connection.execute(
-                        "UPDATE source_memory SET document = ? WHERE name = ?",
-                        (text(unsettled), name),
-                    )
-
     def findings(self) -> dict[str, list[Finding]]:
         """Return what validation found, by the key of the validated version."""
         return {

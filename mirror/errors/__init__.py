@@ -83,6 +83,9 @@ from mirror.errors.server import (
 from mirror.errors.store import (
     BlobMissing,
     Busy,
+    CatalogDamaged,
+    CatalogMissing,
+    CatalogWhole,
     ChannelMoved,
     NoSpace,
     SnapshotInUse,
@@ -100,6 +103,7 @@ from mirror.errors.stream import (
 )
 from mirror.errors.usage import (
     AlreadyExists,
+    ApplyIncomplete,
     BodyInvalid,
     ChannelHeld,
     ChannelNeeded,
@@ -112,6 +116,7 @@ from mirror.errors.usage import (
     NameInvalid,
     NoManifest,
     NotCancellable,
+    NotConfirmed,
     NotFound,
     NothingSelected,
     NotInitialised,
@@ -124,6 +129,7 @@ from mirror.errors.usage import (
     UsageProblem,
     VersionNotHere,
     WindowInvalid,
+    WishesInvalid,
     WouldDropTooMuch,
 )
 
@@ -132,12 +138,16 @@ __all__ = [
     "AddressRefused",
     "AddressUnusable",
     "AlreadyExists",
+    "ApplyIncomplete",
     "BlobCorrupt",
     "BlobMissing",
     "BodyInvalid",
     "BodyTooLarge",
     "Busy",
     "Cancelled",
+    "CatalogDamaged",
+    "CatalogMissing",
+    "CatalogWhole",
     "ChannelHeld",
     "ChannelMoved",
     "ChannelNeeded",
@@ -177,6 +187,7 @@ __all__ = [
     "NoSpace",
     "NoSuchRoute",
     "NotCancellable",
+    "NotConfirmed",
     "NotFound",
     "NotInitialised",
     "NotJson",
@@ -219,5 +230,6 @@ __all__ = [
     "ValidationFailed",
     "VersionNotHere",
     "WindowInvalid",
+    "WishesInvalid",
     "WouldDropTooMuch",
 ]

@@ -61,3 +61,21 @@ class Cancelled(FetchError, code="MIR-407", exit_status=130):
     """It was stopped by a person."""
 
     remedy = "Run it again: it resumes where it stopped."
+
+
+class AddressRefused(FetchError, code="MIR-410"):
+    """A redirect of the boot source leads into this machine or its own network."""
+
+    remedy = (
+        "Ask the publisher about it. If the files really are there, use that address as the "
+        "source's URL: `mirror source set NAME --url URL`."
+    )
+
+
+class ProxyUnreachable(Unreachable, code="MIR-411"):
+    """No connection to the proxy of the boot source."""
+
+    remedy = (
+        "Check the proxy, or change it: `mirror source set NAME --proxy URL`; --no-proxy HOST for "
+        "a source that is reached without it."
+    )

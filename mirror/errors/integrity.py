@@ -126,3 +126,18 @@ class SigningFailed(IntegrityError, code="MIR-216", exit_status=1, http_status=5
     """The mirror's own key is missing, or can't sign this."""
 
     remedy = "Nothing was published. Check that the data directory's gnupg/ is whole and readable."
+
+
+class KeyNotKnown(IntegrityError, code="MIR-217", exit_status=1):
+    """A key was named by its fingerprint alone, and no keyring that the mirror knows has it."""
+
+    remedy = "Give the keyring that has the key: --keyring FILE, or --keyring-data TEXT."
+
+
+class ManifestUnreadable(IntegrityError, code="MIR-220", exit_status=1, http_status=422):
+    """The list of packages of an image is not one that can be read."""
+
+    remedy = (
+        "Wanted is text with a package and its version on each line. The image itself may be good: "
+        "only the comparison of packages needs the list."
+    )

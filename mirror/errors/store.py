@@ -33,3 +33,33 @@ class SnapshotInUse(StoreError, code="MIR-504", http_status=409):
     """A channel still answers for the snapshot that was to be removed."""
 
     remedy = "Point the channel at another one first; wait until the grace period has passed."
+
+
+class ChannelMoved(StoreError, code="MIR-505", http_status=409):
+    """A channel was switched by someone else while it was being changed."""
+
+    remedy = "Look at `mirror channel show`, and try again if it is still wanted."
+
+
+class CatalogMissing(StoreError, code="MIR-510"):
+    """The catalogue is not there, although the mirror has published."""
+
+    remedy = (
+        "Restore catalog.sqlite from a backup, or bring back what the snapshots tell with "
+        "`mirror catalog rebuild`. What is published stays served."
+    )
+
+
+class CatalogWhole(StoreError, code="MIR-511", http_status=409):
+    """The catalogue can be read: there is nothing to rebuild."""
+
+    remedy = "To go back to an older one, restore it from a backup (docs/operators.md)."
+
+
+class CatalogDamaged(StoreError, code="MIR-512"):
+    """The catalogue is not what SQLite wrote."""
+
+    remedy = (
+        "Restore catalog.sqlite from a backup, or bring back what the snapshots tell with "
+        "`mirror catalog rebuild`, which keeps the damaged file. What is published stays served."
+    )

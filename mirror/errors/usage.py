@@ -168,3 +168,21 @@ class ProductAmbiguous(UsageProblem, code="MIR-133", exit_status=1, http_status=
     """Several products are meant by what should name one."""
 
     remedy = "Give the whole name of the product, as `mirror snapshot show` lists it."
+
+
+class WishesInvalid(UsageProblem, code="MIR-140", http_status=422):
+    """A file for `mirror apply` says something that can't be."""
+
+    remedy = "Correct what is named; nothing was changed. `mirror export` writes such a file."
+
+
+class ApplyIncomplete(UsageProblem, code="MIR-141", exit_status=1):
+    """A change of several failed: those before it were made, those after it were not."""
+
+    remedy = "Mend what is named, and apply the file again: what was done is not done twice."
+
+
+class NotConfirmed(UsageProblem, code="MIR-142"):
+    """There are changes to make, and nobody to ask about them."""
+
+    remedy = "Look at the changes, and give --yes to make them, or --dry-run to only see them."

@@ -25,17 +25,15 @@ from mirror.errors import (
     KeyExpired,
     KeyNotTrusted,
     KeyringInvalid,
-    KeyringMissing,
-    SettingsInvalid,
     SignatureInvalid,
     Unsigned,
 )
 from mirror.signing.gpg import TIMED_OUT, TIMEOUT, status_lines, why
 from mirror.signing.home import Home
+from mirror.signing.keyring import read_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
     from types import TracebackType
 
     import gnupg
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
 _TEXT_BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----"
 _SIGNATURE_BEGIN = b"-----BEGIN PGP SIGNATURE-----"
 _SIGNATURE_END = b"-----END PGP SIGNATURE-----"
-_KEY_BEGIN = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 _SIGNATURE_PACKETS = frozenset(b"\x88\x89\x8a\xc2")
 _WEAK_DIGESTS = {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
 
@@ -67,7 +64,7 @@ class Verifier:
     def __init__(self, keyring: bytes, fingerprints: Iterable[str] = (), *, name: str) -> None:
         self.name = name
         self._keyring = keyring
-        self._allowed = frozenset(_fingerprint(text, name) for text in fingerprints)
+        self._allowed = frozenset(read_fingerprint(text, name) for text in fingerprints)
         self._opening = threading.Lock()
         self._home: Home | None = None
 
@@ -178,35 +175,15 @@ class Verifier:
         unknown = next((line for line in lines if line[0] == "NO_PUBKEY"), None)
         if unknown is not None:
             raise KeyNotTrusted(
-                f"{self.name}: signed by key {unknown[1]}, which is not in the source's keyring"
+                f"{self.name}: signed by key {_claimed(lines) or unknown[1]}, which is not in the"
+                " source's keyring"
             )
 
 
-def load_keyring(path: Path) -> bytes:
-    """Return the bytes of a keyring file, binary or armored.
-
-    Raises KeyringMissing, or KeyringInvalid when it is plainly something else.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise KeyringMissing(f"keyring {path}: {error.strerror}") from error
-    if data[8:12] == b"KBXf":
-        raise KeyringInvalid(f"keyring {path} is gpg's own keybox, not an exported keyring")
-    # RFC 4880, 4.3: a public key packet (tag 6) of the old or the new format
-    if data[:1] not in (b"\x98", b"\x99", b"\x9a", b"\xc6") and _KEY_BEGIN not in data:
-        raise KeyringInvalid(f"keyring {path} holds no OpenPGP public key")
-    return data
-
-
-def _fingerprint(text: str, name: str) -> str:
-    digits = text.replace(" ", "").upper()
-    if not re.fullmatch(r"[0-9A-F]{40}", digits):
-        raise SettingsInvalid(
-            f"{name}: {text!r} is not a fingerprint of 40 hex digits",
-            remedy="Give the whole fingerprint, as `gpg --show-keys KEYRING` prints it.",
-        )
-    return digits
+def _claimed(lines: list[list[str]]) -> str:
+    """Return the fingerprint that a signature which can't be checked says to be by, if it does."""
+    line = next((line for line in lines if line[0] == "ERRSIG"), [])
+    return line[7] if len(line) > 7 and re.fullmatch(r"[0-9A-F]{40}", line[7]) else ""
 
 
 def _dashed_lines(data: bytes) -> list[bytes]:

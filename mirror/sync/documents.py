@@ -10,8 +10,8 @@ import msgspec
 import stamina
 
 from mirror.errors import FetchError, MetadataTooLarge, Stalled
-from mirror.sync.http import show_url
 from mirror.sync.retry import backoff, worth_retrying
+from mirror.sync.urls import show_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from mirror.sync.http import Http
 
-_ATTEMPTS = 4
+ATTEMPTS = 4
+"""How often a file is asked for before it is given up."""
 _TOTAL_TIME = 300.0
 """Seconds that one file may take in all."""
 _GZIP = 16 + zlib.MAX_WBITS
@@ -41,6 +42,7 @@ async def get_document(
     *,
     cap: int,
     headers: Mapping[str, str],
+    attempts: int = ATTEMPTS,
     wait: float,
     retrying: Callable[[int, float, str], None],
 ) -> Answer:
@@ -50,13 +52,13 @@ async def get_document(
     `MetadataTooLarge` and `FetchError`s.
     """
     async for attempt in stamina.retry_context(
-        on=backoff, attempts=_ATTEMPTS, timeout=None, wait_initial=wait, wait_jitter=wait
+        on=backoff, attempts=attempts, timeout=None, wait_initial=wait, wait_jitter=wait
     ):
         with attempt:
             try:
                 return await _get(http, url, cap, headers)
             except FetchError as error:
-                if attempt.num < _ATTEMPTS and worth_retrying(error):
+                if attempt.num < attempts and worth_retrying(error):
                     retrying(attempt.num, attempt.next_wait, error.what)
                 raise
     raise AssertionError

@@ -8,21 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import stamina
 
 from mirror.errors import (
     DigestMismatch,
     FetchError,
+    HttpStatus,
     IntegrityError,
     MirrorError,
     SizeMismatch,
     Unreachable,
 )
-from mirror.sync.events import Discarded, FileDone, FileFailed, Received, Retrying
-from mirror.sync.http import show_url
+from mirror.sync.events import Discarded, FileDone, FileFailed, Note, Received, Retrying
 from mirror.sync.partial import Partial
 from mirror.sync.retry import backoff, worth_retrying
 from mirror.sync.transfer import FetchFailure, FetchOptions, NotResumed, Transfer, Wanted
+from mirror.sync.urls import show_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,8 +66,9 @@ async def fetch_files(
 ) -> list[FetchFailure]:
     """Fetch every file of `wanted` that can be had into `store.blobs`; return those that can't.
 
-    A file named several times is fetched once, from the first address that has it. What an earlier
-    run left in `store.incoming` is resumed. Raises only what stops everything: `NoSpace` and other
+    A file named several times is fetched once, from the first address that has it; each may be at
+    all of the source's addresses (`Http.addresses`). What an earlier run left in `store.incoming`,
+    or another address sent, is resumed. Raises only what stops everything: `NoSpace` and other
     `StoreError`s.
     """
     fetch = _Fetch(_by_digest(wanted), http, store, options or FetchOptions(), emit)
@@ -123,6 +126,8 @@ class _Fetch:
         self._received: list[tuple[Wanted, Partial]] = []
         """Files that are whole and right, and not blobs yet."""
         self._unreachable = 0
+        self._failing: dict[str, int] = {}
+        """Bases that failed, with how many had failed before: they are asked last."""
         self._hashing = ThreadPoolExecutor(_HASHING_THREADS, "hash")
         self._storing = ThreadPoolExecutor(1, "store")
 
@@ -151,14 +156,17 @@ class _Fetch:
 
     async def _fetch(self, files: list[Wanted], group: asyncio.TaskGroup) -> None:
         """Fetch one content from the first of its addresses that has it."""
+        addresses = [self._at(file, url) for file in files for url in self._addresses(file)]
         failure: MirrorError | None = None
-        for file in files:
+        for left, file in zip(range(len(addresses))[::-1], addresses, strict=True):
             partial = Partial(self._store.incoming.partial(file.sha256))
             try:
-                await self._one(file, partial)
+                await self._one(file, partial, again=failure is not None, more=left > 0)
             except (FetchError, IntegrityError) as error:
                 failure = error
-                self._hashing.submit(partial.abandon)
+                await _run(self._hashing, partial.abandon)
+                if left:
+                    self._note_failing(file, error)
             except BaseException:
                 self._hashing.submit(partial.close)
                 raise
@@ -171,6 +179,25 @@ class _Fetch:
                 return
         if failure:
             self._fail(files, failure)
+
+    def _addresses(self, file: Wanted) -> list[str]:
+        """Return where the file may be: what failed for others comes last."""
+        urls = self._http.addresses(file.path, file.url)
+        return sorted(urls, key=lambda url: self._failing.get(url.removesuffix(file.path), 0))
+
+    def _at(self, file: Wanted, url: str) -> Wanted:
+        return file if url == file.url else msgspec.structs.replace(file, url=url)
+
+    def _note_failing(self, file: Wanted, error: MirrorError) -> None:
+        """Ask an address last from now on if it failed as a whole, not for want of one file."""
+        base = file.url.removesuffix(file.path)
+        one_file = not isinstance(error, FetchError) or (
+            isinstance(error, HttpStatus) and error.status in {404, 410}
+        )
+        if one_file or base not in self._failing:
+            self._emit(Note(f"{error.what} [{error.code}]; trying another address", "warning"))
+        if not one_file:
+            self._failing[base] = max(self._failing.values(), default=0) + 1
 
     async def _adopt(self) -> None:
         """Make blobs of the files that were received, all that there are at a time.
@@ -194,9 +221,16 @@ class _Fetch:
             while self._queue:
                 self._fail(self._queue.popleft(), error)
 
-    async def _one(self, file: Wanted, partial: Partial) -> None:
-        """Receive one file whole and right; start over once if it is wrong."""
+    async def _one(self, file: Wanted, partial: Partial, *, again: bool, more: bool) -> None:
+        """Receive one file whole and right; start over once if it is wrong.
+
+        With `again`, what is here came from another address, whose validator means nothing to this
+        one: that it is right, the digest shows in the end. With `more`, there is another address
+        to go to: what is told of a failed transfer is taken back.
+        """
         await _run(self._hashing, partial.open, file.size)
+        if again:
+            partial.validator = ""
         if partial.size:
             self._emit(Received(path=file.path, bytes=partial.size))
         wrong = unresumed = 0
@@ -204,19 +238,24 @@ class _Fetch:
             transfer = Transfer(file, partial, self.options, emit=self._emit, moved=self._moved)
             try:
                 return await self._receive(transfer, partial, divide=not unresumed)
-            except NotResumed:
-                unresumed += 1
-                if unresumed == self.options.attempts:
-                    raise
-                await self._discard(transfer, partial)
             except (DigestMismatch, SizeMismatch):
                 wrong += 1
                 await self._discard(transfer, partial)
                 if wrong == 2:
                     raise
+            except FetchError as error:
+                unresumed += isinstance(error, NotResumed)
+                if not isinstance(error, NotResumed) or unresumed == self.options.attempts:
+                    if more:
+                        self._take_back(transfer)
+                    raise
+                await self._discard(transfer, partial)
 
     async def _discard(self, transfer: Transfer, partial: Partial) -> None:
         await _run(self._hashing, partial.restart)
+        self._take_back(transfer)
+
+    def _take_back(self, transfer: Transfer) -> None:
         if transfer.reported:
             self._emit(Discarded(path=transfer.wanted.path, bytes=transfer.reported))
 

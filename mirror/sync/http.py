@@ -7,28 +7,34 @@ import base64
 import os
 import ssl
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 from yarl import URL
 
 from mirror.errors import (
+    AddressRefused,
     FetchError,
     HttpStatus,
-    SettingsInvalid,
+    ProxyUnreachable,
+    SourceInvalid,
     Stalled,
     TlsFailed,
     TooManyRedirects,
     Truncated,
     Unreachable,
 )
+from mirror.sync.addresses import ConnectionRefusedByUs, Guard, scope_of_host
+from mirror.sync.proxy import proxy_of
 from mirror.sync.rate import Rate
+from mirror.sync.secrets import read_secret
+from mirror.sync.urls import clean_url, show_url, stream_urls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from mirror.model import BootSource
 
@@ -43,21 +49,20 @@ Large: pausing and resuming a socket for each 64 KiB is what makes asyncio slow 
 
 
 class Http:
-    """GETs from one boot source. Made by `open_session`."""
+    """GETs from one boot source. Made by `open_session`.
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        source: BootSource,
-        authorization: str,
-        *,
-        answer_within: float,
-    ) -> None:
+    `bases` are where its stream is, each with its last slash: in the order of the source's URLs.
+    """
+
+    def __init__(self, source: BootSource, access: _Access) -> None:
         self.rate = Rate(source.bandwidth)
-        self._answer_within = answer_within
-        self._session = session
-        self._origin = clean_url(source.url).origin()
-        self._authorization = authorization
+        urls = (source.url, *source.fallback_urls)
+        self.bases = tuple(dict.fromkeys(stream_urls(url).base for url in urls))
+        self._access = access
+        origins = [clean_url(url).origin() for url in urls]
+        self._guards = {origin: Guard(origin.raw_host or "") for origin in origins}
+        self._main = self._guards[origins[0]]
+        self._sessions: dict[object, aiohttp.ClientSession] = {}
 
     @asynccontextmanager
     async def get(
@@ -69,18 +74,33 @@ class Http:
         `async with`, come as `FetchError`s; any other status as `HttpStatus`.
         """
         with translated(url):
-            async with asyncio.timeout(self._answer_within):
+            async with asyncio.timeout(self._access.answer_within):
                 answer = await self._follow(url, headers or {})
             async with answer as response:
                 if response.status not in ok:
                     raise _status_error(response)
                 yield response
 
+    def addresses(self, path: str, first: str = "") -> list[str]:
+        """Return the URLs of a file of the stream: at every base, beginning with that of `first`.
+
+        `first` is where the file was said to be; an address that the source no longer has is not
+        asked any more.
+        """
+        bases = sorted(self.bases, key=lambda base: not first.startswith(base))
+        return [base + path for base in bases]
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions.values():
+            await session.close()
+
     async def _follow(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        target = clean_url(url)
+        target = first = clean_url(url)
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._session.get(
-                target, headers=self._headers(target, headers), allow_redirects=False
+            proxy = self._access.proxy_for(target)
+            response = await self._session(first, target, proxied=proxy is not None).get(
+                target, headers=self._headers(target, headers), proxy=proxy, allow_redirects=False
             )
             location = response.headers.get("Location", "")
             if response.status not in _REDIRECTS or not location:
@@ -89,11 +109,61 @@ class Http:
             target = _redirected(target, location)
         raise TooManyRedirects(f"{show_url(url)} redirects more than {MAX_REDIRECTS} times")
 
+    def _session(self, first: URL, target: URL, *, proxied: bool) -> aiohttp.ClientSession:
+        """Return the session for a request to `target` that set out for `first`.
+
+        Each kind has connections of its own: what was connected to without a look at its address is
+        never used for a redirect. See `addresses`.
+        """
+        origin, own = target.origin(), self._guards.get(first.origin(), self._main)
+        if proxied:
+            if origin not in self._guards and scope_of_host(target.raw_host or "") > own.farthest:
+                raise _refused(str(target))
+            return self._opened("proxied", None)
+        if origin in self._guards:
+            return self._opened(origin, self._guards[origin])
+        return self._opened(("beyond", first.origin()), Guard("", within=own))
+
+    def _opened(self, key: object, guard: Guard | None) -> aiohttp.ClientSession:
+        if key not in self._sessions:
+            self._sessions[key] = self._access.session(guard)
+        return self._sessions[key]
+
     def _headers(self, target: URL, headers: Mapping[str, str]) -> dict[str, str]:
         """Return the headers to send to `target`: credentials only ever go to the source itself."""
-        if self._authorization and target.origin() == self._origin:
-            return {**headers, "Authorization": self._authorization}
+        if self._access.authorization and target.origin() in self._guards:
+            return {**headers, "Authorization": self._access.authorization}
         return dict(headers)
+
+
+@dataclass(frozen=True)
+class _Access:
+    """How to reach a source: what is read from files once, before the first request."""
+
+    tls: ssl.SSLContext | bool
+    authorization: str
+    proxy_for: Callable[[URL], URL | None]
+    connect: float
+    stall: float
+
+    @property
+    def answer_within(self) -> float:
+        return self.connect + 2 * self.stall
+
+    def session(self, guard: Guard | None) -> aiohttp.ClientSession:
+        timeout = aiohttp.ClientTimeout(
+            total=None, connect=None, sock_connect=self.connect, sock_read=self.stall
+        )
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, ssl=self.tls, socket_factory=guard.socket if guard else None
+            ),
+            timeout=timeout,
+            auto_decompress=False,
+            read_bufsize=_READ_BUFFER,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+        )
 
 
 @asynccontextmanager
@@ -103,41 +173,34 @@ async def open_session(
     """Yield the client of `source`.
 
     Connecting may take `connect` seconds; silence of `stall` seconds in an answer is `Stalled`.
-    Raises `SettingsInvalid` for a CA, password file or proxy that can't be used.
+    Raises `SourceInvalid` for a CA, password file or proxy that can't be used.
     """
-    context = await asyncio.to_thread(_tls_context, source)
-    authorization = await asyncio.to_thread(_authorization, source)
-    timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=connect, sock_read=stall)
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=context),
-        timeout=timeout,
-        auto_decompress=False,
-        read_bufsize=_READ_BUFFER,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        proxy=_proxy(source),
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-    ) as session:
-        yield Http(session, source, authorization, answer_within=connect + 2 * stall)
-
-
-def clean_url(url: str) -> URL:
-    """Parse an http or https URL and take user and password off it. Raises `SettingsInvalid`."""
+    http = Http(source, await asyncio.to_thread(_access, source, connect, stall))
     try:
-        parsed = URL(url)
-        origin = parsed.origin()
-    except ValueError as error:
-        raise SettingsInvalid(f"a boot source's URL can't be read: {error}") from None
-    if origin.scheme not in {"http", "https"}:
-        raise SettingsInvalid(f"{show_url(url)} is not an http or https URL")
-    return parsed.with_user(None)
+        yield http
+    finally:
+        await http.close()
 
 
-def show_url(url: str) -> str:
-    """Return `url` as it may be shown: without user and password."""
-    try:
-        return str(URL(url).with_user(None))
-    except ValueError:
-        return "(a URL that can't be read)"
+def check_access(source: BootSource) -> None:
+    """Raise `SourceInvalid` for what `open_session` could not work with. Blocks."""
+    _access(source, 0, 0)
+
+
+def _access(source: BootSource, connect: float, stall: float) -> _Access:
+    return _Access(
+        tls=_tls_context(source),
+        authorization=_authorization(source),
+        proxy_for=proxy_of(source),
+        connect=connect,
+        stall=stall,
+    )
+
+
+def _refused(url: str) -> AddressRefused:
+    return AddressRefused(
+        f"{url}: a redirect leads there, which is nearer to this machine than the source is"
+    )
 
 
 @contextmanager
@@ -157,6 +220,13 @@ def _translate(error: Exception, url: str) -> FetchError:  # noqa: PLR0911 (a ta
             return Unreachable(f"{url}: no connection in time")
         case TimeoutError():
             return Stalled(f"{url}: no byte came for too long")
+        case aiohttp.ClientConnectorError(os_error=ConnectionRefusedByUs()):
+            return _refused(url)
+        case aiohttp.ClientProxyConnectionError():
+            proxy = f"{error.host}:{error.port}"
+            return ProxyUnreachable(
+                f"{url}: the proxy {proxy}: {_why_not_connected(error.os_error)}"
+            )
         case aiohttp.ClientConnectorError():
             return Unreachable(f"{url}: {_why_not_connected(error.os_error)}")
         case aiohttp.ClientHttpProxyError():
@@ -215,7 +285,7 @@ def _tls_context(source: BootSource) -> ssl.SSLContext | bool:
         context = ssl.create_default_context()
         context.load_verify_locations(source.ca_file)
     except OSError as error:  # ssl.SSLError is one
-        raise SettingsInvalid(
+        raise SourceInvalid(
             f"source {source.name}: the CA file {source.ca_file} can't be used: {error}"
         ) from error
     return context
@@ -226,32 +296,8 @@ def _authorization(source: BootSource) -> str:
     given = URL(source.url)
     user, password = given.user or "", given.password or ""
     if source.username:
-        user, password = source.username, _password(source)
+        user = source.username
+        password = read_secret(source.name, "password file", source.password_file)
     if not user:
         return ""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
-
-
-def _password(source: BootSource) -> str:
-    if not source.password_file:
-        return ""
-    try:
-        return Path(source.password_file).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(
-            f"source {source.name}: the password file {source.password_file} can't be read: {error}"
-        ) from error
-
-
-def _proxy(source: BootSource) -> URL | None:
-    if not source.proxy:
-        return None
-    try:
-        proxy = URL(source.proxy)
-    except ValueError:
-        proxy = URL()
-    if proxy.scheme not in {"http", "https"} or not proxy.host:
-        raise SettingsInvalid(
-            f"source {source.name}: the proxy must be an http or https URL, as http://HOST:PORT"
-        )
-    return proxy

@@ -2,30 +2,39 @@
 
 Nothing changed costs one conditional request. A publisher that is caught in the middle of an update
 (the files don't belong together) is given a few seconds and asked again.
+
+A source may have several addresses, which hold copies of one stream. A stream is always taken whole
+from one of them: the first that answers with what can be believed. What makes us pass an address
+over, and what stops the source, is in `_PASSED_OVER`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 import stamina
 
 from mirror.errors import (
+    FetchError,
     HttpStatus,
     MetadataMismatch,
     MetadataTooLarge,
+    MirrorError,
     NotJson,
+    Rollback,
     SignatureInvalid,
     Stale,
     Unsigned,
 )
+from mirror.model import Problem
 from mirror.simplestreams.verify import INDEX, Seen, TrustedStream
-from mirror.sync.documents import Answer, get_document
+from mirror.sync.documents import ATTEMPTS, Answer, get_document
 from mirror.sync.events import Note, Retrying
-from mirror.sync.http import clean_url
+from mirror.sync.urls import stream_urls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,24 +46,28 @@ if TYPE_CHECKING:
     from mirror.simplestreams.read import Index, IndexEntry, ProductsFile
     from mirror.sync.events import Emit
     from mirror.sync.http import Http
+    from mirror.sync.urls import StreamUrls
 
-_INDEX_FILE = re.compile(r"(?P<base>.*/)(?P<path>streams/v1/[^/]+\.s?json)", re.ASCII)
-_ROOT = "streams/v1/index"
 _AT_ONCE = 4
 _TOTAL = 256 << 20
 """Bytes of all metadata files of a source together."""
 _PASSES = 3
 """How often a stream is taken when its files don't belong together."""
+_ATTEMPTS_BEFORE_THE_NEXT = 2
+"""Tries for a file at an address, while there is another address to go to."""
+
+_PASSED_OVER = (FetchError, NotJson, MetadataMismatch, Rollback, Stale)
+"""What makes us go on to a source's next address.
+
+The network failed, a web page answered, or the copy there is behind (or being updated). Whoever
+controls the first address can bring about any of these, and gains nothing: the next one is verified
+by the same keys, against the same memory of what was seen, so that it is never older. What is
+forged or contradicts what was signed before (a bad signature, another key, two contents of one
+time, a date to come) is not passed over: it is a reason to look, and the last good snapshot stays.
+"""
 
 _SIGNED_BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----"
 _SIGNATURE_BEGIN = b"\n-----BEGIN PGP SIGNATURE-----"
-
-
-class StreamUrls(msgspec.Struct, frozen=True):
-    """Where a stream is: its `base` (ends in a slash) and the index files to try, in order."""
-
-    base: str
-    indexes: tuple[str, ...]
 
 
 class Validators(msgspec.Struct, frozen=True):
@@ -71,14 +84,18 @@ class Validators(msgspec.Struct, frozen=True):
 
 
 class Unchanged(msgspec.Struct, frozen=True):
-    """The index is the one that the validators are of."""
+    """The index, at `base_url`, is the one that the validators are of."""
+
+    base_url: str = ""
+    passed_over: tuple[Problem, ...] = ()
 
 
 class FetchedStream(msgspec.Struct, frozen=True):
     """A stream whose every file was verified.
 
     `files` are the metadata files by path, as they were received; `fingerprint` is of the primary
-    key that signed the index, empty for an unsigned source; `seen` is what to hand in next time.
+    key that signed the index, empty for an unsigned source; `seen` is what to hand in next time;
+    `passed_over` says what was wrong with the addresses that were tried before this one.
     """
 
     base_url: str
@@ -88,15 +105,7 @@ class FetchedStream(msgspec.Struct, frozen=True):
     fingerprint: str
     validators: Validators
     seen: dict[str, Seen]
-
-
-def stream_urls(url: str, *, signed: bool = True) -> StreamUrls:
-    """Read a boot source's URL: the base of a stream, or the address of one index file."""
-    text = str(clean_url(url).with_query(None).with_fragment(None))
-    if given := _INDEX_FILE.fullmatch(text):
-        return StreamUrls(given["base"], (given["path"],))
-    suffixes = (".sjson", ".json") if signed else (".json", ".sjson")
-    return StreamUrls(text.rstrip("/") + "/", tuple(_ROOT + suffix for suffix in suffixes))
+    passed_over: tuple[Problem, ...] = ()
 
 
 async def fetch_stream(
@@ -120,32 +129,51 @@ async def fetch_stream(
     """
     if verifier is None:
         emit(Note(f"{source.name}: unsigned metadata is believed (trust = none)", "warning"))
-    answer: Unchanged | FetchedStream = Unchanged()
-    async for attempt in stamina.retry_context(
-        on=MetadataMismatch, attempts=_PASSES, timeout=None, wait_initial=wait, wait_jitter=wait
-    ):
-        with attempt:
-            trusted = TrustedStream(
-                source.name,
-                now=now,
-                seen=seen,
-                limits=limits,
-                max_staleness=source.max_staleness,
-                accept_rollback=accept_rollback,
-            )
-            stream = _Pass(
-                source,
-                http,
-                verifier=verifier,
-                trusted=trusted,
-                limits=limits,
-                emit=emit,
-                wait=wait,
-            )
-            answer = await stream.take(validators if attempt.num == 1 else None)
-    if isinstance(answer, Unchanged) and INDEX in seen:
-        _check_fresh(source, seen[INDEX].updated, now)
-    return answer
+    places = [
+        stream_urls(url, signed=verifier is not None) for url in (source.url, *source.fallback_urls)
+    ]
+    errors: list[tuple[str, MirrorError]] = []
+    for number, urls in enumerate(places, 1):
+        last = number == len(places)
+        place = _Place(
+            source=source,
+            urls=urls,
+            http=http,
+            verifier=verifier,
+            seen=seen,
+            now=now,
+            limits=limits,
+            accept_rollback=accept_rollback and number == 1,
+            emit=emit,
+            wait=wait,
+            attempts=ATTEMPTS if last else _ATTEMPTS_BEFORE_THE_NEXT,
+        )
+        try:
+            answer = await place.take(validators)
+        except _PASSED_OVER as error:
+            errors.append((urls.base, error))
+            if not last:
+                emit(_going_on(source, error, places[number].base))
+        else:
+            passed = tuple(Problem(at, e.code, e.what, e.remedy) for at, e in errors)
+            return msgspec.structs.replace(answer, passed_over=passed)
+    raise _of_all(errors)
+
+
+def _going_on(source: BootSource, error: MirrorError, base: str) -> Note:
+    return Note(f"{source.name}: {error.what} [{error.code}]; asking {base} instead", "warning")
+
+
+def _of_all(errors: list[tuple[str, MirrorError]]) -> MirrorError:
+    """Return the first address's error, with a word on each other's.
+
+    The first speaks for the source: that a copy elsewhere is behind must not read as an attack, nor
+    invite anyone to accept its older stream.
+    """
+    (_, first), *others = errors
+    if others:
+        first.what += "".join(f"; {base}: {error.what} [{error.code}]" for base, error in others)
+    return first
 
 
 def _check_fresh(source: BootSource, updated: datetime, now: datetime) -> None:
@@ -154,27 +182,60 @@ def _check_fresh(source: BootSource, updated: datetime, now: datetime) -> None:
         raise Stale(f"{source.name}: the index is unchanged since {updated:%Y-%m-%d %H:%M} UTC")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """One address of a source, and all that is needed to take its stream from there."""
+
+    source: BootSource
+    urls: StreamUrls
+    http: Http
+    verifier: Verifier | None
+    seen: Mapping[str, Seen]
+    now: datetime
+    limits: Limits
+    accept_rollback: bool
+    emit: Emit
+    wait: float
+    attempts: int
+
+    async def take(self, validators: Validators | None) -> Unchanged | FetchedStream:
+        answer: Unchanged | FetchedStream = Unchanged()
+        async for attempt in stamina.retry_context(
+            on=MetadataMismatch,
+            attempts=_PASSES,
+            timeout=None,
+            wait_initial=self.wait,
+            wait_jitter=self.wait,
+        ):
+            with attempt:
+                answer = await _Pass(self).take(validators if attempt.num == 1 else None)
+        if isinstance(answer, Unchanged) and INDEX in self.seen:
+            _check_fresh(self.source, self.seen[INDEX].updated, self.now)
+        return answer
+
+    def trusted(self) -> TrustedStream:
+        return TrustedStream(
+            self.source.name,
+            now=self.now,
+            seen=self.seen,
+            limits=self.limits,
+            max_staleness=self.source.max_staleness,
+            accept_rollback=self.accept_rollback,
+        )
+
+
 class _Pass:
     """One pass over the files of a stream."""
 
-    def __init__(
-        self,
-        source: BootSource,
-        http: Http,
-        *,
-        verifier: Verifier | None,
-        trusted: TrustedStream,
-        limits: Limits,
-        emit: Emit,
-        wait: float,
-    ) -> None:
-        self._urls = stream_urls(source.url, signed=verifier is not None)
-        self._http = http
-        self._verifier = verifier
-        self._trusted = trusted
-        self._limits = limits
-        self._emit = emit
-        self._wait = wait
+    def __init__(self, place: _Place) -> None:
+        self._urls = place.urls
+        self._http = place.http
+        self._verifier = place.verifier
+        self._trusted = place.trusted()
+        self._limits = place.limits
+        self._emit = place.emit
+        self._wait = place.wait
+        self._attempts = place.attempts
         self._files: dict[str, bytes] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
         # JSON is parsed one file at a time: it is bound by the interpreter, and takes memory
@@ -183,7 +244,7 @@ class _Pass:
     async def take(self, validators: Validators | None) -> Unchanged | FetchedStream:
         found = await self._find_index(validators)
         if found is None:
-            return Unchanged()
+            return Unchanged(self._urls.base)
         path, answer = found
         text, fingerprint = await self._verified(path, answer.body, self._limits.index_bytes)
         index = await asyncio.to_thread(self._trusted.update_index, text)
@@ -273,7 +334,13 @@ class _Pass:
             self._emit(Retrying(path=path, attempt=attempt, wait=wait, reason=reason))
 
         answer = await get_document(
-            self._http, url, cap=cap, headers=headers, wait=self._wait, retrying=retrying
+            self._http,
+            url,
+            cap=cap,
+            headers=headers,
+            attempts=self._attempts,
+            wait=self._wait,
+            retrying=retrying,
         )
         if answer.body.lstrip()[:1] == b"<":
             raise NotJson(f"{url} answered with a web page")

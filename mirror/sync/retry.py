@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirror.errors import FetchError, HttpStatus, TlsFailed, TooManyRedirects
+from mirror.errors import AddressRefused, FetchError, HttpStatus, TlsFailed, TooManyRedirects
 from mirror.sync.transfer import NotResumed
 
 _PASSING = frozenset({408, 425, 429})
@@ -13,7 +13,7 @@ def worth_retrying(error: Exception) -> bool:
     """Say whether the same request may succeed a little later."""
     if isinstance(error, HttpStatus):
         return error.status >= 500 or error.status in _PASSING
-    final = (TlsFailed, TooManyRedirects, NotResumed)
+    final = (AddressRefused, TlsFailed, TooManyRedirects, NotResumed)
     return isinstance(error, FetchError) and not isinstance(error, final)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from mirror.catalog import SourceMemory
 from mirror.errors import MirrorError
-from mirror.model import SourceState
-from mirror.signing.verify import Verifier, load_keyring
+from mirror.model import Problem, SourceState, SourceStatus
+from mirror.signing.keyring import keyring_of
+from mirror.signing.verify import Verifier
 from mirror.simplestreams.limits import Limits
-from mirror.simplestreams.verify import Seen
+from mirror.simplestreams.verify import INDEX, Seen
 from mirror.sync.events import Emit, SourceChecked
 from mirror.sync.http import open_session
 from mirror.sync.metadata import FetchedStream, Unchanged, Validators, fetch_stream
@@ -36,11 +36,15 @@ class SourceRead(msgspec.Struct, frozen=True):
 
 
 class SourcesRead(msgspec.Struct, frozen=True):
-    """What came of reading the sources: changed streams, unchanged names, and errors by name."""
+    """What came of reading the sources: changed streams, unchanged names, and errors by name.
+
+    `confirmed` says of each that had not changed which of its addresses said so.
+    """
 
     read: tuple[SourceRead, ...]
     unchanged: tuple[str, ...]
     problems: dict[str, MirrorError]
+    confirmed: dict[str, Unchanged] = {}
 
     @property
     def offers(self) -> list[Offer]:
@@ -54,6 +58,7 @@ def merge(first: SourcesRead, second: SourcesRead) -> SourcesRead:
         read=(*first.read, *second.read),
         unchanged=second.unchanged,
         problems={**first.problems, **second.problems},
+        confirmed={**first.confirmed, **second.confirmed},
     )
 
 
@@ -93,14 +98,16 @@ async def read_sources(
             problems[source.name] = result
         elif isinstance(result, BaseException):
             raise result
+    confirmed = {
+        source.name: result
+        for source, result in zip(sources, results, strict=True)
+        if isinstance(result, Unchanged)
+    }
     return SourcesRead(
         read=tuple(each for each in results if isinstance(each, SourceRead)),
-        unchanged=tuple(
-            source.name
-            for source, result in zip(sources, results, strict=True)
-            if isinstance(result, Unchanged)
-        ),
+        unchanged=tuple(confirmed),
         problems=problems,
+        confirmed=confirmed,
     )
 
 
@@ -116,7 +123,7 @@ async def _read_source(
 ) -> SourceRead | Unchanged:
     seen = msgspec.json.decode(memory.seen, type=dict[str, Seen])
     validators = msgspec.json.decode(memory.validators, type=Validators | None)
-    verifier = await asyncio.to_thread(_verifier, source)
+    verifier = await asyncio.to_thread(verifier_of, source)
     try:
         async with open_session(source, stall=stall) as http:
             stream = await fetch_stream(
@@ -142,12 +149,68 @@ async def _read_source(
     return SourceRead(Offer(source, stream.base_url, products, rejected), stream)
 
 
-def _verifier(source: BootSource) -> Verifier | None:
-    """Return what checks the source's signatures; None for one that is trusted unsigned."""
+def verifier_of(source: BootSource) -> Verifier | None:
+    """Return what checks the source's signatures; None for one that is trusted unsigned.
+
+    The keyring file is read now: what was put in its place counts from the next sync on. Raises
+    `KeyringMissing`, `KeyringInvalid`.
+    """
     if source.trust == "none":
         return None
-    keyring = load_keyring(Path(source.keyring))
-    return Verifier(keyring, source.fingerprints, name=source.name)
+    return Verifier(keyring_of(source), source.fingerprints, name=source.name)
+
+
+def record_statuses(catalog: Catalog, sources: SourcesRead, now: datetime) -> None:
+    """Write down how each source was that was read, in one transaction."""
+    before = catalog.statuses.all()
+    after = [
+        *(_good(each, now) for each in sources.read),
+        *(_confirmed(before, name, each, now) for name, each in sources.confirmed.items()),
+        *(_failing(before, name, error, now) for name, error in sources.problems.items()),
+    ]
+    catalog.statuses.store({each.name: each for each in after})
+
+
+def _good(read: SourceRead, now: datetime) -> SourceStatus:
+    offer, stream = read.offer, read.stream
+    return SourceStatus(
+        name=offer.source.name,
+        checked=now,
+        believed=now,
+        updated=stream.seen[INDEX].updated,
+        url=stream.base_url,
+        fingerprint=stream.fingerprint,
+        products=len(offer.products),
+        rejected=len(offer.rejected),
+        passed_over=stream.passed_over,
+    )
+
+
+def _confirmed(
+    before: Mapping[str, SourceStatus], name: str, answer: Unchanged, now: datetime
+) -> SourceStatus:
+    return msgspec.structs.replace(
+        before.get(name, SourceStatus(name=name)),
+        checked=now,
+        believed=now,
+        url=answer.base_url,
+        passed_over=answer.passed_over,
+        problem=None,
+        failing_since=None,
+    )
+
+
+def _failing(
+    before: Mapping[str, SourceStatus], name: str, error: MirrorError, now: datetime
+) -> SourceStatus:
+    known = before.get(name, SourceStatus(name=name))
+    return msgspec.structs.replace(
+        known,
+        checked=now,
+        problem=Problem(name, error.code, error.what, error.remedy),
+        failing_since=known.failing_since or now,
+        passed_over=(),
+    )
 
 
 def remember(catalog: Catalog, sources: SourcesRead, settled: str) -> None:

@@ -12,8 +12,8 @@ import msgspec
 
 from mirror.errors import MirrorError, SizeMismatch, Stalled, Truncated
 from mirror.sync.events import Received
-from mirror.sync.http import show_url
 from mirror.sync.pieces import Piece, Pieces
+from mirror.sync.urls import show_url
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

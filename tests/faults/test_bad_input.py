@@ -339,8 +339,8 @@ def test_no_keyring_at_all(cli):
     ("arguments", "exit_status", "code"),
     [
         (("source", "add", "../x", "http://x/", "--trust", "none"), 2, "MIR-109"),
-        (("source", "add", "x", "ftp://x/", "--trust", "none"), 2, "MIR-101"),
-        (("source", "add", "x", "http://x/", "--trust", "maybe"), 2, "MIR-101"),
+        (("source", "add", "x", "ftp://x/", "--trust", "none"), 2, "MIR-120"),
+        (("source", "add", "x", "http://x/", "--trust", "maybe"), 2, "MIR-120"),
         (("source", "show", "nobody"), 1, "MIR-106"),
         (("source", "remove", "nobody"), 1, "MIR-106"),
         (("select", "add", "release"), 2, "MIR-105"),

@@ -136,7 +136,9 @@ async def test_the_url_may_be_a_base_or_an_index(path: str, faulty: Reader) -> N
 async def test_no_change_costs_one_small_request(faulty: Reader) -> None:
     stream = await faulty.stream()
     faulty.upstream.requests.clear()
-    assert await faulty.fetch(validators=stream.validators, seen=stream.seen) == Unchanged()
+    assert await faulty.fetch(validators=stream.validators, seen=stream.seen) == Unchanged(
+        faulty.url + "/"
+    )
     assert faulty.upstream.paths() == [f"/{INDEX}"]
     headers = faulty.upstream.requests[0].headers
     assert headers["If-None-Match"] == stream.validators.etag
@@ -176,7 +178,9 @@ async def test_where_there_is_no_sjson_the_detached_signature_is_used(
     assert "streams/v1/index.json.gpg" in stream.files
     assert stream.validators.url.endswith("/index.json")
     reader.upstream.requests.clear()
-    assert await reader.fetch(validators=stream.validators, seen=stream.seen) == Unchanged()
+    assert await reader.fetch(validators=stream.validators, seen=stream.seen) == Unchanged(
+        reader.url + "/"
+    )
     assert len(reader.upstream.requests) == 1
 
 

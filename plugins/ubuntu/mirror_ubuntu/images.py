@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mirror.api import Derived, Item, Product, Version
 
 _KEYRING = "/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg"
+_PACKAGE = "ubuntu-cloudimage-keyring"
+_KEY = "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81"
+"""The key that signs Ubuntu's images: the one whose user is UEC Image Automatic Signing Key."""
 _STREAM = "http://images.maas.io/ephemeral-v3/"
 
 _BOOT_ITEMS = ("boot-initrd", "boot-kernel", "manifest")
@@ -47,6 +50,8 @@ class UbuntuImages:
                 url=f"{_STREAM}{label}/",
                 keyring=_KEYRING,
                 title=f"MAAS images ({label})",
+                package=_PACKAGE,
+                fingerprints=(_KEY,),
             )
 
     def required(self, product: Product) -> bool:

@@ -13,12 +13,13 @@ from mirror.errors import (
     KeyringInvalid,
     KeyringMissing,
     MirrorError,
-    SettingsInvalid,
     SignatureInvalid,
+    SourceInvalid,
     Unsigned,
 )
 from mirror.signing.key import ED25519, SigningKey
-from mirror.signing.verify import Verifier, load_keyring
+from mirror.signing.keyring import load_keyring
+from mirror.signing.verify import Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,7 +196,7 @@ def test_fingerprints_that_the_keyring_does_not_hold(key: SigningKey, signed: by
 
 @pytest.mark.parametrize("text", ["", "ABCD", "0123456789ABCDEF", "Z" * 40])
 def test_what_is_not_a_whole_fingerprint(text: str) -> None:
-    with pytest.raises(SettingsInvalid, match="not a fingerprint"):
+    with pytest.raises(SourceInvalid, match="not a fingerprint"):
         Verifier(b"", [text], name="src")
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from mirror.errors import HttpStatus, MirrorError, SettingsInvalid, Stalled
+from mirror.errors import HttpStatus, MirrorError, SourceInvalid, Stalled
 from mirror.model import BootSource
-from mirror.sync.http import clean_url, open_session, show_url
-from mirror.sync.metadata import stream_urls, unsigned_text
+from mirror.sync.http import open_session
+from mirror.sync.metadata import unsigned_text
+from mirror.sync.urls import clean_url, show_url, stream_urls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -89,7 +90,7 @@ def test_urls_are_shown_without_credentials(given: str, shown: str) -> None:
 
 @pytest.mark.parametrize("url", ["ftp://host/", "host/path", "", "file:///etc/passwd", "http://"])
 def test_what_is_not_http_is_refused(url: str) -> None:
-    with pytest.raises(SettingsInvalid):
+    with pytest.raises(SourceInvalid):
         clean_url(url)
 
 
@@ -161,12 +162,12 @@ async def test_a_proxy_is_used() -> None:
 
 async def test_a_proxy_that_is_not_there(unused_tcp_port: int) -> None:
     proxy = f"http://me:secret@127.0.0.1:{unused_tcp_port}"
-    assert await code("http://host.invalid/x", proxy=proxy) == "MIR-401"
+    assert await code("http://host.invalid/x", proxy=proxy) == "MIR-411"
 
 
 @pytest.mark.parametrize("proxy", ["socks5://host", "host:3128", "http://", "http://h:99999"])
 async def test_a_proxy_that_makes_no_sense(proxy: str) -> None:
-    assert await code("http://host.invalid/", proxy=proxy) == "MIR-101"
+    assert await code("http://host.invalid/", proxy=proxy) == "MIR-120"
 
 
 async def test_a_name_that_does_not_resolve() -> None:
@@ -241,12 +242,12 @@ async def test_a_ca_file_that_cannot_be_used(content: bytes | None, tmp_path: Pa
     ca_file = tmp_path / "ca.pem"
     if content is not None:
         ca_file.write_bytes(content)
-    assert await code("https://host.invalid/", ca_file=str(ca_file)) == "MIR-101"
+    assert await code("https://host.invalid/", ca_file=str(ca_file)) == "MIR-120"
 
 
 async def test_a_password_file_that_is_missing(tmp_path: Path) -> None:
     given = {"username": "me", "password_file": str(tmp_path / "missing")}
-    assert await code("http://host.invalid/", **given) == "MIR-101"
+    assert await code("http://host.invalid/", **given) == "MIR-120"
 
 
 @pytest.mark.parametrize(
