@@ -46,14 +46,23 @@ class Root(LazyGroup):
             "mirror.cli.plugin:app",
             "Plugins: the distributions that the mirror knows.",
         ),
+        "apply": (
+            "mirror.cli.apply:apply",
+            "Bring sources, selections, channels and the schedule to what a file says.",
+        ),
+        "export": (
+            "mirror.cli.apply:export",
+            "Write what is now, as a file for `mirror apply`.",
+        ),
         "verify": (
-            "mirror.cli.verbs:verify",
+            "mirror.cli.storage:verify",
             "Read every blob that a snapshot names, and compare it with its digest.",
         ),
         "gc": (
-            "mirror.cli.verbs:gc",
-            "Delete blobs that no snapshot names, and what interrupted work left behind.",
+            "mirror.cli.storage:gc",
+            "Drop the snapshots that retention lets go, and the files that no snapshot needs.",
         ),
+        "storage": ("mirror.cli.storage:storage", "Say how full the store is."),
         "demo": (
             "mirror.cli.demo:demo",
             (

@@ -122,6 +122,7 @@ from mirror.errors.usage import (
     NotInitialised,
     PinAmbiguous,
     PreconditionFailed,
+    SelectionInvalid,
     ProductAmbiguous,
     ScheduleInvalid,
     SettingsInvalid,

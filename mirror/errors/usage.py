@@ -110,6 +110,12 @@ class VersionNotHere(UsageProblem, code="MIR-116", exit_status=1, http_status=40
     remedy = "`mirror snapshot show` lists the versions of a snapshot."
 
 
+class SelectionInvalid(UsageProblem, code="MIR-117"):
+    """A selection that asks for nothing in particular, or for what can't be."""
+
+    remedy = "Name an os, a release or a filter; `mirror select available` lists what there is."
+
+
 class WindowInvalid(UsageProblem, code="MIR-126"):
     """A window of time in the schedule can't be read."""
 

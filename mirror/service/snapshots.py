@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from datetime import datetime  # noqa: TC003  (msgspec looks at it)
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import NotFound
+from mirror.errors import MirrorError, NoManifest, NotFound, ProductAmbiguous, VersionNotHere
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from mirror.model import Snapshot
+    from mirror.model import Item, Snapshot
+    from mirror.publish.archive import Archive
+    from mirror.publish.diff import ProductDiff, SnapshotDiff
+    from mirror.publish.manifests import PackageDiff
     from mirror.service.mirror import Mirror
     from mirror.store import Store
+    from mirror.store.verify import VerifyReport
+    from mirror.sync.events import Emit
+
+_FACTS = "snapshot facts"
+_NOTE_EVERY = 5.0
+"""Seconds between two lines of progress."""
+
+
+class SnapshotFacts(msgspec.Struct, frozen=True):
+    """What never changes about a snapshot. `bytes` counts a shared file once."""
+
+    updated: datetime
+    parent: str = ""
+    files: int = 0
+    bytes: int = 0
+    problem: str = ""
 
 
 class SnapshotSummary(msgspec.Struct, frozen=True):
-    """A line of the list of snapshots. `bytes` counts a shared blob once."""
+    """A line of the list of snapshots. `bytes` counts a shared file once.
+
+    `channels` publish it; `answering` are those that still answer for its paths, in their grace
+    period. `unique` is how many bytes only this snapshot needs (None: it was not asked for).
+    """
 
     id: str
     files: int
     bytes: int
     channels: tuple[str, ...]
+    updated: datetime
+    parent: str = ""
+    answering: tuple[str, ...] = ()
+    pulled: datetime | None = None
+    unique: int | None = None
+    problem: str = ""
+    """Why it can't be read, and so what it has is not known."""
 
 
 class PublishedItem(msgspec.Struct, frozen=True):
@@ -53,10 +85,37 @@ class Snapshots:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
 
-    def list(self) -> list[SnapshotSummary]:
-        """Return every snapshot, oldest first."""
-        pointers = self._mirror.channels.pointers()
-        return [self._summary(each, pointers) for each in self._mirror.store.snapshots.ids()]
+    def list(self, *, unique: bool = False) -> list[SnapshotSummary]:
+        """Return every snapshot, oldest first.
+
+        `unique` reads all of them to tell what only one needs: that takes a while.
+        """
+        from mirror.store.pulls import Pulls
+
+        mirror = self._mirror
+        channels = _by_snapshot({name: [at] for name, at in mirror.channels.pointers().items()})
+        live = mirror.store.channels.live
+        grace = mirror.settings.store.grace
+        answering = _by_snapshot({name: live(name, grace) for name in mirror.channels.pointers()})
+        pulled = Pulls(mirror.dir.pulls).times()
+        alone = self._unique() if unique else {}
+        facts = self.facts()
+        return [
+            SnapshotSummary(
+                id=snapshot_id,
+                files=known.files,
+                bytes=known.bytes,
+                channels=tuple(channels.get(snapshot_id, ())),
+                updated=known.updated,
+                parent=known.parent,
+                answering=tuple(answering.get(snapshot_id, ())),
+                pulled=pulled.get(snapshot_id),
+                unique=alone.get(snapshot_id),
+                problem=known.problem,
+            )
+            for snapshot_id in mirror.store.snapshots.ids()
+            if (known := facts.get(snapshot_id))
+        ]
 
     def show(self, name: str) -> SnapshotContents:
         """Return what a snapshot (an id, or a channel's current one) publishes."""
@@ -84,11 +143,162 @@ class Snapshots:
             raise NotFound(f"there is no snapshot or channel {name!r}")
         return name
 
-    def _summary(self, snapshot_id: str, pointers: dict[str, str]) -> SnapshotSummary:
-        snapshot = self._mirror.store.snapshots.load(snapshot_id)
-        blobs = {ref.sha256: ref.size for ref in snapshot.files.values()}
-        channels = tuple(sorted(name for name, at in pointers.items() if at == snapshot_id))
-        return SnapshotSummary(snapshot_id, len(snapshot.files), sum(blobs.values()), channels)
+    def facts(self) -> dict[str, SnapshotFacts]:
+        """Return the size and time of every snapshot.
+
+        They are remembered: what was read before is not read again.
+        """
+        catalog, store = self._mirror.catalog, self._mirror.store
+        known = catalog.document(_FACTS, dict[str, SnapshotFacts]) or {}
+        facts = {each: known.get(each) or _facts(store, each) for each in store.snapshots.ids()}
+        sound = {each: found for each, found in facts.items() if not found.problem}
+        if sound != known:
+            catalog.store_document(_FACTS, sound)
+        return facts
+
+    def diff(self, old: str, new: str, *, packages: bool = False) -> SnapshotDiff:
+        """Compare two snapshots (ids, or channels): which products, versions and files differ.
+
+        With `packages` also which packages, between the newest versions of each product that
+        changed. Raises `NotFound`, `SnapshotInvalid`.
+        """
+        from mirror.publish.archive import Archive
+        from mirror.publish.diff import diff_products
+
+        archive = Archive(self._mirror.store)
+        old_id, new_id = self.resolve(old), self.resolve(new)
+        found = diff_products(
+            (old_id, archive.products(old_id)), (new_id, archive.products(new_id))
+        )
+        if not packages:
+            return found
+        compared = tuple(self._with_packages(archive, found, each) for each in found.products)
+        return msgspec.structs.replace(found, products=compared)
+
+    def packages(self, product: str, old_version: str, new_version: str) -> PackageDiff:
+        """Compare the packages of two versions of a product, from any snapshots that have them.
+
+        `product` is its name, or filters that it alone passes (`release=noble arch=amd64`; a bare
+        word is a release), or several with the same packages. Raises `NotFound`,
+        `ProductAmbiguous`, `VersionNotHere`, `NoManifest`, `ManifestUnreadable`.
+        """
+        from mirror.publish.archive import Archive
+
+        archive = Archive(self._mirror.store)
+        names = self._named(archive, product)
+        pairs = {
+            name: (_manifest(archive, name, old_version), _manifest(archive, name, new_version))
+            for name in names
+        }
+        if len({(old.sha256, new.sha256) for old, new in pairs.values()}) > 1:
+            raise ProductAmbiguous(f"{product!r} is {', '.join(names)}")
+        name, (old, new) = next(iter(pairs.items()))
+        return self._compare(name, (old_version, old), (new_version, new))
+
+    async def verify(self, name: str, emit: Emit) -> VerifyReport:
+        """Read every file of one snapshot (an id, or a channel) again. Raises `NotFound`."""
+        from mirror.store.verify import verify_store
+
+        snapshot_id = self.resolve(name)
+        progress = _Progress(emit, asyncio.get_running_loop())
+        return await asyncio.to_thread(
+            verify_store, self._mirror.store, snapshots=[snapshot_id], progress=progress
+        )
+
+    def _unique(self) -> dict[str, int]:
+        from mirror.store.reach import unique_bytes
+
+        sound = [each for each, facts in self.facts().items() if not facts.problem]
+        return unique_bytes(self._mirror.store.snapshots, sound)
+
+    def _named(self, archive: Archive, product: str) -> Sequence[str]:
+        from mirror.publish.pins import filters_of
+        from mirror.simplestreams.filters import parse_filter
+        from mirror.sync.selecting import passes
+
+        names = archive.names()
+        if product in names:
+            return [product]
+        if ":" not in product:
+            filters = [parse_filter(text) for text in filters_of(product.split())]
+            described = [(name, archive.described(name)) for name in names]
+            found = [name for name, each in described if each and passes(filters, each.product)]
+            if found:
+                return found
+        raise NotFound(f"no snapshot has a product {product!r}")
+
+    def _with_packages(
+        self, archive: Archive, diff: SnapshotDiff, product: ProductDiff
+    ) -> ProductDiff:
+        if product.change != "changed" or not (product.added or product.removed or product.items):
+            return product
+        name = product.product
+        old = archive.products(diff.old)[name].product.versions[-1].name
+        new = archive.products(diff.new)[name].product.versions[-1].name
+        try:
+            packages = self._compare(
+                name,
+                (old, _manifest_in(archive, diff.old, name, old)),
+                (new, _manifest_in(archive, diff.new, name, new)),
+            )
+        except MirrorError as error:
+            return msgspec.structs.replace(product, packages_problem=error.what)
+        return msgspec.structs.replace(product, packages=packages)
+
+    def _compare(self, name: str, old: tuple[str, Item], new: tuple[str, Item]) -> PackageDiff:
+        from mirror.publish.manifests import compare_packages, read_packages
+
+        blobs = self._mirror.store.blobs
+        before = (old[0], read_packages(blobs, old[1]))
+        return compare_packages(name, before, (new[0], read_packages(blobs, new[1])))
+
+
+def _by_snapshot(snapshots: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Turn channel -> snapshots into snapshot -> channels."""
+    channels: dict[str, list[str]] = {}
+    for name, ids in sorted(snapshots.items()):
+        for snapshot_id in ids:
+            channels.setdefault(snapshot_id, []).append(name)
+    return channels
+
+
+def _facts(store: Store, snapshot_id: str) -> SnapshotFacts:
+    from mirror.store.snapshots import created_at
+
+    try:
+        snapshot = store.snapshots.load(snapshot_id)
+    except MirrorError as error:
+        return SnapshotFacts(created_at(snapshot_id), problem=error.what)
+    blobs = {ref.sha256: ref.size for ref in snapshot.files.values()}
+    return SnapshotFacts(
+        updated=snapshot.updated,
+        parent=snapshot.parent,
+        files=len(snapshot.files),
+        bytes=sum(blobs.values()),
+    )
+
+
+def _manifest(archive: Archive, product: str, version: str) -> Item:
+    from mirror.publish.manifests import manifest_of
+
+    found = archive.find(product, version)
+    if found is None:
+        versions = ", ".join(archive.versions(product)[-10:])
+        raise VersionNotHere(f"{product!r} is not here as {version}; there are: {versions}")
+    item = manifest_of(found.product.versions[0])
+    if item is None:
+        raise NoManifest(f"{product!r} {version} has no manifest")
+    return item
+
+
+def _manifest_in(archive: Archive, snapshot_id: str, product: str, version: str) -> Item:
+    from mirror.publish.manifests import manifest_of
+
+    versions = archive.products(snapshot_id)[product].product.versions
+    item = next((manifest_of(each) for each in versions if each.name == version), None)
+    if item is None:
+        raise NoManifest(f"{product!r} {version} has no manifest")
+    return item
 
 
 def _items(snapshot: Snapshot, store: Store) -> Iterable[PublishedItem]:
@@ -106,3 +316,20 @@ def _items(snapshot: Snapshot, store: Store) -> Iterable[PublishedItem]:
                     size=item.size,
                     source=planned.source,
                 )
+
+
+class _Progress:
+    """Says now and then how far the reading is; called from the reading thread."""
+
+    def __init__(self, emit: Emit, loop: asyncio.AbstractEventLoop) -> None:
+        self._emit = emit
+        self._loop = loop
+        self._due = time.monotonic() + _NOTE_EVERY
+
+    def __call__(self, done: int, total: int) -> None:
+        from mirror.sync.events import Note
+
+        if time.monotonic() >= self._due or done == total:
+            self._due = time.monotonic() + _NOTE_EVERY
+            said = Note(f"read {done:,} of {total:,} bytes")
+            self._loop.call_soon_threadsafe(self._emit, said)

@@ -1,17 +1,79 @@
-"""Bytes at rest: check them, drop what nothing needs."""
+"""Bytes at rest: how many, check them, drop what nothing needs."""
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
+from datetime import datetime, timedelta  # (msgspec looks at them)
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from datetime import timedelta
+import msgspec
 
+from mirror.errors import StoreError
+from mirror.model import utcnow
+from mirror.publish.retention import Fate  # noqa: TC001  (msgspec looks at it)
+from mirror.store.gc import Dropped  # noqa: TC001  (msgspec looks at it)
+
+if TYPE_CHECKING:
     from mirror.service.mirror import Mirror
-    from mirror.store.gc import GcReport
     from mirror.sync.events import Emit
     from mirror.sync.repair import RepairReport
+
+_log = logging.getLogger(__name__)
+
+_COUNTED = "blobs counted"
+_COUNT_EVERY = timedelta(minutes=5)
+
+
+class CleanReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What gc dropped, or would.
+
+    `snapshots` says of each why it goes or stays. `dropped` are the `blobs` (of `bytes`) and the
+    `strays` (unfinished files, of `stray_bytes`). `kept` blobs are reached by a snapshot that
+    stays; `young` ones are not, and wait for the grace period.
+    """
+
+    dry_run: bool
+    snapshots: tuple[Fate, ...]
+    removed: int
+    """How many of the snapshots go."""
+    blobs: int
+    bytes: int
+    strays: int
+    stray_bytes: int
+    kept: int
+    kept_bytes: int
+    young: int
+    young_bytes: int
+    dropped: tuple[Dropped, ...]
+
+
+class SnapshotSize(msgspec.Struct, frozen=True):
+    """The bytes of the files of a snapshot, a shared file once."""
+
+    id: str
+    bytes: int
+
+
+class StorageState(msgspec.Struct, frozen=True, kw_only=True):
+    """How full the store is. `blobs` and `bytes` were counted at `counted`; the rest is as of now.
+
+    `free` is what the mirror's user may still write; `min_free` what a sync leaves free.
+    """
+
+    blobs: int
+    bytes: int
+    counted: datetime
+    free: int
+    min_free: int
+    snapshots: tuple[SnapshotSize, ...]
+    channels: int
+
+
+class _Counted(msgspec.Struct, frozen=True):
+    at: datetime
+    blobs: int
+    bytes: int
 
 
 class Storage:
@@ -29,11 +91,86 @@ class Storage:
             mirror.store, mirror.catalog.sources(), mirror.settings, repair=repair, emit=emit
         )
 
-    def gc(self, *, grace: timedelta | None = None, dry_run: bool = False) -> GcReport:
-        """Delete what no snapshot needs. Raises `Busy` while a sync runs."""
+    def expire(self) -> tuple[Fate, ...]:
+        """Say of every snapshot whether the next gc drops it, and why; change nothing."""
+        from mirror.service.retention import fates
+
+        return fates(self._mirror)
+
+    def gc(
+        self, *, grace: timedelta | None = None, dry_run: bool = False, by: str = ""
+    ) -> CleanReport:
+        """Drop the snapshots that retention lets go, then the files that no snapshot needs.
+
+        `by` is who asked ('' for the mirror itself, after a sync). Deletes only, so it needs no
+        space. Raises `Busy` while a sync runs, and `SnapshotInvalid`.
+        """
         from mirror.store import content_lock
         from mirror.store.gc import collect
 
-        chosen = self._mirror.settings.store.grace if grace is None else grace
-        with nullcontext() if dry_run else content_lock(self._mirror.settings.data_dir):
-            return collect(self._mirror.store, grace=chosen, dry_run=dry_run)
+        mirror = self._mirror
+        chosen = mirror.settings.store.grace if grace is None else grace
+        with nullcontext() if dry_run else content_lock(mirror.settings.data_dir):
+            fates = self.expire()
+            gone = [fate.snapshot for fate in fates if fate.goes]
+            found = collect(mirror.store, grace=chosen, dry_run=dry_run, gone=gone)
+            if not dry_run:
+                self._forget(found.removed, {fate.snapshot: fate.why for fate in fates}, by)
+        return CleanReport(
+            dry_run=dry_run,
+            snapshots=fates,
+            removed=len(found.removed),
+            blobs=found.blobs,
+            bytes=found.bytes,
+            strays=found.strays,
+            stray_bytes=found.stray_bytes,
+            kept=found.kept,
+            kept_bytes=found.kept_bytes,
+            young=found.young,
+            young_bytes=found.young_bytes,
+            dropped=found.dropped,
+        )
+
+    def state(self) -> StorageState:
+        """Return how full the store is. The blobs are counted at most every five minutes."""
+        from mirror.store.space import free_bytes
+
+        mirror = self._mirror
+        counted = self._counted()
+        return StorageState(
+            blobs=counted.blobs,
+            bytes=counted.bytes,
+            counted=counted.at,
+            free=free_bytes(mirror.settings.data_dir),
+            min_free=int(mirror.settings.store.min_free),
+            snapshots=tuple(
+                SnapshotSize(name, facts.bytes) for name, facts in mirror.snapshots.facts().items()
+            ),
+            channels=len(mirror.channels.pointers()),
+        )
+
+    def _forget(self, removed: tuple[str, ...], why: dict[str, str], by: str) -> None:
+        from mirror.store.pulls import Pulls
+
+        mirror = self._mirror
+        Pulls(mirror.dir.pulls).forget(mirror.store.snapshots.ids())
+        try:
+            for snapshot_id in removed:
+                mirror.catalog.audit.record(
+                    by or "retention", "snapshot.remove", snapshot_id, snapshot_id, why[snapshot_id]
+                )
+            self._count()
+        except StoreError as error:  # a disk that is still full: what is gone is gone all the same
+            _log.warning("removed %s; not written down: %s", " ".join(removed) or "files", error)
+
+    def _counted(self) -> _Counted:
+        known = self._mirror.catalog.document(_COUNTED, _Counted)
+        fresh = known is not None and utcnow() - known.at < _COUNT_EVERY
+        return known if known is not None and fresh else self._count()
+
+    def _count(self) -> _Counted:
+        blobs = self._mirror.store.blobs
+        sizes = [size for sha256 in blobs.hashes() if (size := blobs.size(sha256)) is not None]
+        counted = _Counted(utcnow(), len(sizes), sum(sizes))
+        self._mirror.catalog.store_document(_COUNTED, counted)
+        return counted

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import NameInvalid, NotFound
+from mirror.errors import ChannelMoved, NameInvalid, NotFound
 from mirror.model import Switch, utcnow
 from mirror.store.durable import append_line, disk_errors, sync_dir, write_atomic
 from mirror.store.locks import file_lock
@@ -57,21 +57,38 @@ class Channels:
                 return None
 
     def switch(
-        self, name: str, snapshot_id: str, reason: str, *, at: datetime | None = None
+        self,
+        name: str,
+        snapshot_id: str,
+        reason: str,
+        *,
+        at: datetime | None = None,
+        by: str = "",
+        origin: str = "",
+        expected: str | None = None,
     ) -> Switch:
         """Point the channel at a snapshot, durably; makes the channel if there is none.
 
-        Raises NotFound when there is no such snapshot, NameInvalid, NoSpace, DataDirNotWritable.
+        `expected` is where it has to be now ('': there is no such channel), for a caller that chose
+        the snapshot by that. Raises ChannelMoved when it is not, NotFound when there is no such
+        snapshot, NameInvalid, NoSpace, DataDirNotWritable.
         """
         pointer = self.path(name)
         with self.lock():
             if not self._snapshots.has(snapshot_id):
                 raise NotFound(f"there is no snapshot {snapshot_id} to point {name} at")
+            previous = self.current(name) or ""
+            if expected is not None and previous != expected:
+                raise ChannelMoved(
+                    f"channel {name} was pointed at {previous or 'nothing'} just now"
+                )
             switch = Switch(
                 at=at or utcnow(),
                 snapshot=snapshot_id,
-                previous=self.current(name) or "",
+                previous=previous,
                 reason=reason,
+                by=by,
+                origin=origin,
             )
             append_line(self._history_file(name), msgspec.json.encode(switch))
             write_atomic(pointer, f"{snapshot_id}\n".encode())

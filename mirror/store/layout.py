@@ -51,6 +51,11 @@ class DataDir:
         return self.root / "channels"
 
     @property
+    def pulls(self) -> Path:
+        """`pulls/`: when each snapshot was last pulled; made when the first one is."""
+        return self.root / "pulls"
+
+    @property
     def gnupg(self) -> Path:
         """`gnupg/`: the mirror's own key."""
         return self.root / "gnupg"

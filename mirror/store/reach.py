@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from mirror.model import FileRef, Snapshot
+    from mirror.store.snapshots import Snapshots
 
 
 def references(snapshot: Snapshot) -> Iterator[tuple[str, FileRef]]:
@@ -21,3 +22,20 @@ def references(snapshot: Snapshot) -> Iterator[tuple[str, FileRef]]:
     for source, state in snapshot.sources.items():
         for path, ref in state.files.items():
             yield f"{source}: {path}", ref
+
+
+def unique_bytes(snapshots: Snapshots, ids: Collection[str]) -> dict[str, int]:
+    """Return how many bytes of blobs only this one of the snapshots reaches, for each.
+
+    Raises SnapshotInvalid, NotFound.
+    """
+    owners: dict[str, tuple[str, int]] = {}
+    for snapshot_id in ids:
+        for _, ref in references(snapshots.load(snapshot_id)):
+            owner, _ = owners.get(ref.sha256, (snapshot_id, 0))
+            owners[ref.sha256] = (snapshot_id if owner == snapshot_id else "", ref.size)
+    unique = dict.fromkeys(ids, 0)
+    for owner, size in owners.values():
+        if owner:
+            unique[owner] += size
+    return unique

@@ -10,6 +10,7 @@ import gc
 import hashlib
 import re
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mirror.signing.verify import Verifier
 
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+_TIME = "%Y%m%dT%H%M%SZ"
 _DATA = ".json.zst"
 _SIGNATURE = ".json.zst.asc"
 _MOST = 1 << 30
@@ -47,6 +49,11 @@ class Snapshots:
             names = [entry.name.removesuffix(_DATA) for entry in self.root.glob(f"*{_DATA}")]
         return sorted(name for name in names if _ID.fullmatch(name))
 
+    def newest_time(self) -> datetime | None:
+        """Return the time of the newest snapshot, on whatever channel: what follows is later."""
+        ids = self.ids()
+        return created_at(ids[-1]) if ids else None
+
     def has(self, snapshot_id: str) -> bool:
         """Say whether there is such a snapshot. Raises NameInvalid."""
         return self._file(snapshot_id, _DATA).is_file()
@@ -58,7 +65,7 @@ class Snapshots:
         """
         data = zstandard.compress(msgspec.json.encode(snapshot), 3)
         digest = hashlib.sha256(data).hexdigest()
-        snapshot_id = f"{snapshot.created:%Y%m%dT%H%M%SZ}-{digest[:8]}"
+        snapshot_id = f"{snapshot.created:{_TIME}}-{digest[:8]}"
         write_atomic(self._file(snapshot_id, _SIGNATURE), self._key.detach(data))
         write_atomic(self._file(snapshot_id, _DATA), data)
         return snapshot_id
@@ -108,6 +115,11 @@ class Snapshots:
                 if suffix == _DATA:
                     raise NotFound(f"there is no snapshot {snapshot_id}") from None
                 raise SnapshotInvalid(f"snapshot {snapshot_id} has no signature") from None
+
+
+def created_at(snapshot_id: str) -> datetime:
+    """Return when a snapshot was made, as its id says; it is the time that it publishes, too."""
+    return datetime.strptime(snapshot_id[:16], _TIME).replace(tzinfo=UTC)
 
 
 def _decode(data: bytes) -> Snapshot:

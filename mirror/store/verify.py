@@ -44,6 +44,11 @@ class VerifyReport(msgspec.Struct, frozen=True):
     bytes: int
     damaged: tuple[Damage, ...]
 
+    @property
+    def exit_status(self) -> int:
+        """Return 4 when anything is damaged, else 0."""
+        return 4 if self.damaged else 0
+
 
 def verify_store(
     store: Store,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,37 @@ if TYPE_CHECKING:
 _WORTH_COMPRESSING = 512
 """Bytes: below this, a compressed form saves less than its header costs."""
 
+_AT_ONCE = 8
+"""Documents that are signed and compressed at a time."""
+
 _GZIP_LEVEL = 2
 _ZSTD_LEVEL = 9
 
 
 async def build_snapshot(
+    planned: Iterable[Planned],
+    *,
+    blobs: WritableBlobs,
+    key: SigningKey,
+    parent: str,
+    not_before: datetime,
+    sources: Mapping[str, SourceState],
+    notes: Mapping[str, list[str]],
+) -> Snapshot:
+    """Do what `make_snapshot` does, in a thread."""
+    return await asyncio.to_thread(
+        make_snapshot,
+        planned,
+        blobs=blobs,
+        key=key,
+        parent=parent,
+        not_before=not_before,
+        sources=sources,
+        notes=notes,
+    )
+
+
+def make_snapshot(
     planned: Iterable[Planned],
     *,
     blobs: WritableBlobs,
@@ -47,12 +74,10 @@ async def build_snapshot(
     """
     planned = list(planned)
     updated = max(utcnow(), not_before + timedelta(seconds=1))
-    documents = await asyncio.to_thread(write_stream, [p.product for p in planned], updated)
-    await asyncio.to_thread(_refuse_what_maas_refuses, documents)
-    stored = await asyncio.gather(
-        *(asyncio.to_thread(_store_document, document, blobs, key) for document in documents)
-    )
-    products = await asyncio.to_thread(store_products, planned, blobs)
+    documents = write_stream([each.product for each in planned], updated)
+    _refuse_what_maas_refuses(documents)
+    with ThreadPoolExecutor(_AT_ONCE) as threads:  # gpg signs, and both codings are C
+        stored = list(threads.map(lambda each: _store_document(each, blobs, key), documents))
     files = _image_files(planned)
     variants: dict[str, dict[str, FileRef]] = {}
     for metadata, compressed in stored:
@@ -65,7 +90,7 @@ async def build_snapshot(
         sources=dict(sources),
         files=files,
         variants=variants,
-        products=products,
+        products=store_products(planned, blobs),
         notes={name: list(said) for name, said in notes.items()},
     )
 

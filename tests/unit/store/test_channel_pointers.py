@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mirror.errors import NameInvalid, NotFound, StoreError
+from mirror.errors import ChannelMoved, NameInvalid, NotFound, StoreError
 from mirror.store import Store
 
 if TYPE_CHECKING:
@@ -179,3 +179,27 @@ def test_switches_of_two_processes_make_one_history(store: Store, three: list[st
     assert [each.previous for each in history[1:]] == [each.snapshot for each in history[:-1]]
     assert history[-1].snapshot == store.channels.current("stable")
     assert {each.reason for each in history} == {three[0], three[2]}
+
+
+def test_a_switch_that_was_decided_on_an_old_state_is_refused(
+    store: Store, three: list[str]
+) -> None:
+    store.channels.switch("stable", three[0], "made", expected="")
+    with pytest.raises(ChannelMoved, match=three[0]):
+        store.channels.switch("stable", three[2], "made", expected="")
+    store.channels.switch("stable", three[1], "mine", expected=three[0], by="me", origin=three[2])
+    with pytest.raises(ChannelMoved):
+        store.channels.switch("stable", three[2], "late", expected=three[0])
+    assert store.channels.current("stable") == three[1]
+    last = store.channels.history("stable")[-1]
+    assert (last.by, last.origin, last.reason) == ("me", three[2], "mine")
+
+
+def test_a_history_of_before_there_was_a_by_is_read(store: Store, three: list[str]) -> None:
+    line = (
+        f'{{"at":"2026-11-23T12:00:00Z","snapshot":"{three[0]}","previous":"","reason":"sync"}}\n'
+    )
+    (store.dir.channels / ".stable.history").write_text(line)
+    (store.dir.channels / "stable").write_text(three[0])
+    [only] = store.channels.history("stable")
+    assert (only.by, only.origin) == ("", "")
