@@ -257,8 +257,15 @@ class Access:
         attempt = (address, credential.id)
         self._complain(self._tries.wait(attempt))
         self._tries.charge(attempt)
-        token = await self._in_thread(lambda: self._tokens().authenticate(presented))
-        self._tries.refund(attempt)
+        refused = False
+        try:
+            token = await self._in_thread(lambda: self._tokens().authenticate(presented))
+        except TokenRequired:
+            refused = True
+            raise
+        finally:
+            if not refused:
+                self._tries.refund(attempt)
         self._remember(key, _Known(token, now, now))
         return token
 
