@@ -44,7 +44,7 @@ def served(options: ServerOptions) -> Iterator[str]:
     def run() -> None:
         try:
             asyncio.run(serve())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again by who waits
             failed.append(error)
             up.set()
 

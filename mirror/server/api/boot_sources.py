@@ -35,6 +35,7 @@ from mirror.server.api.inputs import (
     changes_for,
     changing,
     made,
+    matching,
 )
 from mirror.server.api.pages import Page, page
 from mirror.server.api.route import Call, Route
@@ -42,7 +43,7 @@ from mirror.service.source_report import SourceReport
 
 TAG = "boot-sources"
 
-Url = Annotated[str, Meta(min_length=8, max_length=2000, pattern=r"^https?://[^\x00-\x20\x7f]+$")]
+Url = Annotated[str, matching(r"https?://[^\x00-\x20\x7f]+", min_length=8, max_length=2000)]
 
 NewBootSource = accepting(
     BootSource,

@@ -22,7 +22,7 @@ from mirror.errors import (
 )
 from mirror.model import Pin, Switch
 from mirror.server.access import require
-from mirror.server.api.inputs import Name, Number, Paged, Text
+from mirror.server.api.inputs import Name, Number, Paged, Text, matching
 from mirror.server.api.pages import Page, cursor_number, page
 from mirror.server.api.route import Call, Route
 from mirror.service.channels import ChannelState
@@ -67,7 +67,7 @@ class PinWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of each product that passes every filter, only this version is published."""
 
     filters: Annotated[tuple[Text, ...], Meta(min_length=1, max_length=50)]
-    version: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+    version: Annotated[str, matching("[!-~]+", min_length=1, max_length=200)]
 
 
 def list_(call: Call) -> Page[ChannelState]:

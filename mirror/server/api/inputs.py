@@ -15,21 +15,28 @@ from msgspec import UNSET, Meta, UnsetType
 
 T = TypeVar("T")
 
-# not `...$`: in Python that would let a last newline through
-_NO_CONTROL = r"^(?![\s\S]*[\x00-\x1f\x7f])"
-_NO_NUL = r"^(?![\s\S]*\x00)"
 _TIME = "T(?:[0-9]{1,6}H(?:[0-9]{1,6}M(?:[0-9]{1,6}S)?)?|[0-9]{1,6}M(?:[0-9]{1,6}S)?|[0-9]{1,6}S)"
 
-Text = Annotated[str, Meta(max_length=2000, pattern=_NO_CONTROL)]
-Lines = Annotated[str, Meta(max_length=500_000, pattern=_NO_NUL)]
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+def matching(form: str, **more: Any) -> Meta:
+    """Return the limits of a string that is of this form from its beginning to its end.
+
+    Python's `$` lets a last newline through; what JSON Schema is read with has no `\\Z`.
+    """
+    return Meta(pattern=rf"^(?:{form})\Z", extra_json_schema={"pattern": f"^(?:{form})$"}, **more)
+
+
+TEXT_FORM = r"[^\x00-\x1f\x7f]*"
+Text = Annotated[str, matching(TEXT_FORM, max_length=2000)]
+Lines = Annotated[str, matching(r"[^\x00]*", max_length=500_000)]
+Name = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9._-]*", min_length=1, max_length=64)]
 Number = Annotated[int, Meta(ge=1, le=10**15)]
 Count = Annotated[int, Meta(ge=0, le=10**15)]
 Duration = Annotated[
     str,
-    Meta(
+    matching(
+        f"P(?:[0-9]{{1,6}}D(?:{_TIME})?|{_TIME})",
         max_length=40,
-        pattern=f"^P(?:[0-9]{{1,6}}D(?:{_TIME})?|{_TIME})$",
         description="ISO 8601: days, hours, minutes and seconds.",
         examples=["P7D", "PT90M"],
     ),
@@ -51,7 +58,7 @@ class Paged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which part of a list: at most `limit` items, `after` the cursor of the page before."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
-    after: Annotated[str, Meta(max_length=500, pattern=_NO_CONTROL)] = ""
+    after: Annotated[str, matching(TEXT_FORM, max_length=500)] = ""
 
 
 def accepting(

@@ -6,7 +6,6 @@ import asyncio
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from mirror.access.rights import Right
 from mirror.errors import (
@@ -20,7 +19,7 @@ from mirror.errors import (
 )
 from mirror.publish.diff import SnapshotDiff
 from mirror.publish.manifests import PackageDiff
-from mirror.server.api.inputs import Name, Paged
+from mirror.server.api.inputs import TEXT_FORM, Name, Paged, matching
 from mirror.server.api.pages import Page, page
 from mirror.server.api.route import Call, Route
 from mirror.service.snapshots import SnapshotSummary
@@ -32,7 +31,7 @@ TAG = "snapshots"
 
 _VERIFY_LOCK = "verify.lock"
 
-_Asked = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^(?![\s\S]*[\x00-\x1f\x7f])")]
+_Asked = Annotated[str, matching(TEXT_FORM, min_length=1, max_length=500)]
 
 
 class ById(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from msgspec import Meta
 from mirror.access.rights import Right
 from mirror.errors import NameInvalid
 from mirror.model import Role, Token
-from mirror.server.api.inputs import Moment, Name, Paged
+from mirror.server.api.inputs import Moment, Name, Paged, matching
 from mirror.server.api.pages import Page, page
 from mirror.server.api.route import Call, Route
 from mirror.service.tokens import NewToken
@@ -27,7 +27,7 @@ class ById(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TokenWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A new token: whose it is, what it may do, in which channels (none: in all), until when."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~](?:[ -~]*[!-~])?$")]
+    name: Annotated[str, matching("[!-~](?:[ -~]*[!-~])?", min_length=1, max_length=64)]
     role: Role
     channels: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
     expires: Moment | None = None
