@@ -2,33 +2,94 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mirror.cli.context import AsJson, opened, operator
-from mirror.cli.output import print_json, print_note, print_table
+from mirror.cli.context import AsJson, opened, operator, run
+from mirror.cli.output import human_size, print_json, print_line, print_note, print_table
+
+if TYPE_CHECKING:
+    from mirror.model import AvailableImage, Selection
+    from mirror.service import Mirror
+    from mirror.sync.look import SelectionPreview
 
 app = typer.Typer(help="Selections: what to take.", no_args_is_help=True)
+
+# What is not given stays as it is (`set`), or as the default of a selection has it (`add`).
+Filters = Annotated[
+    list[str] | None, typer.Argument(help="Simplestreams filters: 'release~(jammy|noble)'.")
+]
+Os = Annotated[str | None, typer.Option("--os", help="As in MAAS: ubuntu; `*`: any.")]
+Release = Annotated[str | None, typer.Option(help="noble; `*`: any.")]
+Arch = Annotated[list[str] | None, typer.Option(help="amd64; repeatable.")]
+Subarch = Annotated[
+    list[str] | None,
+    typer.Option(help="Kernel: ga-22.04, 'hwe-*', '*-edge', '*-lowlatency'; repeatable."),
+]
+Label = Annotated[list[str] | None, typer.Option(help="stable, candidate; repeatable.")]
+Source = Annotated[str | None, typer.Option(help="Of this boot source only; '': of any.")]
+Keep = Annotated[int | None, typer.Option(help="Versions of each product to hold.", min=1)]
+Bootloaders = Annotated[
+    bool | None,
+    typer.Option("--bootloaders/--no-bootloaders", help="Let the bootloaders come along."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what it would fetch; change nothing.")
+]
 
 
 @app.command()
 def add(
     ctx: typer.Context,
-    filters: Annotated[
-        list[str], typer.Argument(help="Simplestreams filters; all must pass: arch=amd64")
-    ],
-    source: Annotated[str, typer.Option(help="Of this boot source only.")] = "",
-    keep: Annotated[int, typer.Option(help="Versions of each product to hold.", min=1)] = 2,
+    filters: Filters = None,
+    os: Os = None,
+    release: Release = None,
+    arch: Arch = None,
+    subarch: Subarch = None,
+    label: Label = None,
+    source: Source = None,
+    keep: Keep = None,
+    bootloaders: Bootloaders = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Add a selection. Bootloaders come along by themselves."""
+    """Add a selection, and show what it would fetch. All conditions must pass."""
     from mirror.model import Selection
 
+    given = _given(filters, os, release, arch, subarch, label, source, keep, bootloaders)
     with opened(ctx) as mirror:
-        selection = mirror.selections.add(
-            Selection(0, tuple(filters), source=source, keep=keep), by=operator()
-        )
-    print_note(f"added selection {selection.id}; next: mirror sync --dry-run")
+        wanted = Selection(0, **given)
+        seen, problem = _look(mirror, wanted, may_fail=not dry_run)
+        added = wanted if dry_run else mirror.selections.add(wanted, by=operator())
+    _show_change(added, seen, problem, dry_run=dry_run, as_json=as_json)
+
+
+@app.command("set")
+def set_(
+    ctx: typer.Context,
+    number: Annotated[int, typer.Argument(help="Its id.")],
+    filters: Filters = None,
+    os: Os = None,
+    release: Release = None,
+    arch: Arch = None,
+    subarch: Subarch = None,
+    label: Label = None,
+    source: Source = None,
+    keep: Keep = None,
+    bootloaders: Bootloaders = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is given of a selection, and show what that would fetch; '' is no condition."""
+    import msgspec
+
+    given = _given(filters, os, release, arch, subarch, label, source, keep, bootloaders)
+    with opened(ctx) as mirror:
+        wanted = msgspec.structs.replace(mirror.selections.get(number), **given)
+        seen, problem = _look(mirror, wanted, may_fail=not dry_run)
+        changed = wanted if dry_run else mirror.selections.update(wanted, by=operator())
+    _show_change(changed, seen, problem, dry_run=dry_run, as_json=as_json)
 
 
 @app.command("list")
@@ -40,12 +101,28 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
         print_json(selections)
         return
     print_table(
-        ("ID", "SOURCE", "KEEP", "FILTERS"),
+        ("ID", "SOURCE", "KEEP", "TAKES"),
         [
-            (str(each.id), each.source or "any", str(each.keep), " ".join(each.filters))
+            (str(each.id), each.source or "any", str(each.keep), " ".join(_words(each)))
             for each in selections
         ],
     )
+
+
+@app.command()
+def show(ctx: typer.Context, number: int, as_json: AsJson = False) -> None:
+    """Show a selection."""
+    import msgspec
+
+    with opened(ctx) as mirror:
+        selection = mirror.selections.get(number)
+    if as_json:
+        print_json(selection)
+        return
+    for name, value in msgspec.to_builtins(selection).items():
+        shown = " ".join(value) if isinstance(value, list | tuple) else value
+        unset = name in ("os", "release", "arches", "subarches", "labels", "source")
+        print_line(f"{name}: {shown or ('any' if unset else '')}".rstrip())
 
 
 @app.command()
@@ -53,3 +130,159 @@ def remove(ctx: typer.Context, number: int) -> None:
     """Remove a selection; its images leave with the next sync."""
     with opened(ctx) as mirror:
         mirror.selections.remove(number, by=operator())
+    print_note("its images leave with the next sync; see which: mirror sync --dry-run")
+
+
+@app.command()
+def available(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Option(help="Of this boot source.")] = "",
+    os: Annotated[str, typer.Option("--os", help="ubuntu")] = "",
+    release: Annotated[str, typer.Option(help="noble")] = "",
+    arch: Annotated[str, typer.Option(help="amd64")] = "",
+    subarch: Annotated[str, typer.Option(help="Kernel: ga-24.04")] = "",
+    label: Annotated[str, typer.Option(help="stable")] = "",
+    refresh: Annotated[bool, typer.Option("--refresh", help="Read the sources first.")] = False,
+    limit: Annotated[
+        int, typer.Option(help="With --json: images of a page.", min=1, max=10000)
+    ] = 1000,
+    after: Annotated[str, typer.Option(help="With --json: `next` of the page before.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List what the boot sources offer, whether it is taken, and why not."""
+    from mirror.cli.progress import show_progress
+
+    chosen = {
+        "source": source,
+        "os": os,
+        "release": release,
+        "arch": arch,
+        "subarch": subarch,
+        "label": label,
+    }
+    with opened(ctx) as mirror:
+        if refresh:
+            with show_progress() as emit:
+                failed = run(mirror.images.refresh(emit))
+            for each in failed:
+                print_note(f"source {each.about}: {each.what} [{each.code}]\n  {each.remedy}")
+        if as_json:
+            print_json(mirror.images.available(**chosen, after=after, limit=limit))
+            return
+        images = _all_available(mirror, chosen)
+    print_table(
+        ("OS", "RELEASE", "ARCH", "SUBARCH", "LABEL", "VERSION", "SIZE", "SOURCE", "TAKEN"),
+        [_row(each) for each in images],
+    )
+    if not images:
+        print_note("nothing like that is known; read the sources with --refresh")
+
+
+def _given(
+    filters: list[str] | None,
+    os: str | None,
+    release: str | None,
+    arch: list[str] | None,
+    subarch: list[str] | None,
+    label: list[str] | None,
+    source: str | None,
+    keep: int | None,
+    bootloaders: bool | None,
+) -> dict[str, Any]:
+    """Return what was given on the command line, as fields of a selection."""
+    fields = {
+        "filters": tuple(filters) if filters else None,
+        "os": os,
+        "release": release,
+        "arches": tuple(arch) if arch else None,
+        "subarches": tuple(subarch) if subarch else None,
+        "labels": tuple(label) if label else None,
+        "source": source,
+        "keep": keep,
+        "bootloaders": bootloaders,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _look(
+    mirror: Mirror, wanted: Selection, *, may_fail: bool
+) -> tuple[SelectionPreview | None, str]:
+    """Return what the selection would bring, or why that can't be said."""
+    from mirror.cli.progress import show_progress
+    from mirror.errors import MirrorError, UsageProblem
+
+    try:
+        with show_progress() as emit:
+            return run(mirror.selections.preview(wanted, emit)), ""
+    except UsageProblem:
+        if mirror.sources.list() or not may_fail:
+            raise
+        return None, "there is no boot source yet (`mirror source add`)"
+    except MirrorError as error:
+        if not may_fail:
+            raise
+        return None, error.what
+
+
+def _show_change(
+    selection: Selection,
+    seen: SelectionPreview | None,
+    problem: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    if as_json:
+        print_json({"selection": selection, "preview": seen, "problem": problem or None})
+        return
+    if seen is not None:
+        for version in seen.added:
+            print_line(f"+ {version}")
+        for version in seen.dropped:
+            print_line(f"- {version}")
+        print_line(f"would fetch {seen.files} files, {human_size(seen.bytes)} more")
+        for each in seen.sources:
+            print_line(f"not counted: {each.about}: {each.what} [{each.code}]\n  {each.remedy}")
+    if problem:
+        print_note(f"what it would fetch can't be said: {problem}")
+    if not dry_run:
+        print_note(f"selection {selection.id} is set; next: mirror sync --dry-run")
+
+
+def _words(selection: Selection) -> list[str]:
+    """Write the conditions as filters are written."""
+    fields = {
+        "os": (selection.os,),
+        "release": (selection.release,),
+        "arch": selection.arches,
+        "subarch": selection.subarches,
+        "label": selection.labels,
+    }
+    words = [f"{key}={','.join(values)}" for key, values in fields.items() if any(values)]
+    return [*words, *selection.filters, *([] if selection.bootloaders else ["no bootloaders"])]
+
+
+def _all_available(mirror: Mirror, chosen: dict[str, str]) -> list[AvailableImage]:
+    images: list[AvailableImage] = []
+    after = ""
+    while True:
+        page = mirror.images.available(**chosen, after=after, limit=1000)
+        images += page.items
+        after = page.next
+        if not after:
+            return images
+
+
+def _row(image: AvailableImage) -> tuple[str, ...]:
+    taken = "yes" if image.taken else "no"
+    return (
+        image.os,
+        image.release or "-",
+        image.arch,
+        image.subarch or "-",
+        image.label or "-",
+        image.version,
+        human_size(image.bytes),
+        image.source,
+        f"{taken}: {image.reason}" if image.reason else taken,
+    )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mirror.plugin_manager import Plugins
     from mirror.service.audit import Audit
     from mirror.service.channels import Channels
+    from mirror.service.images import Images
     from mirror.service.jobs import Jobs
     from mirror.service.schedule import Scheduling
     from mirror.service.selections import Selections
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from mirror.service.storage import Storage
     from mirror.service.syncs import Syncs
     from mirror.service.tokens import Tokens
+    from mirror.service.wishes import Wishing
     from mirror.settings import Settings
     from mirror.signing.key import SigningKey
     from mirror.store import Store
+    from mirror.sync.run import Tools
 
 
 class Mirror:
@@ -112,6 +115,18 @@ class Mirror:
 
         return Store.open(self.settings.data_dir, key=self.key)
 
+    def tools(self) -> Tools:
+        """Return what a sync works with."""
+        from mirror.sync.run import Tools
+
+        return Tools(
+            store=self.store,
+            catalog=self.catalog,
+            plugins=self.plugins,
+            key=self.key,
+            settings=self.settings,
+        )
+
     # --- the nouns --------------------------------------------------------------------------------
 
     @cached_property
@@ -127,6 +142,13 @@ class Mirror:
         from mirror.service.selections import Selections
 
         return Selections(self)
+
+    @cached_property
+    def images(self) -> Images:
+        """What the sources offer, and what the channels publish."""
+        from mirror.service.images import Images
+
+        return Images(self)
 
     @cached_property
     def syncs(self) -> Syncs:
@@ -183,3 +205,10 @@ class Mirror:
         from mirror.service.audit import Audit
 
         return Audit(self)
+
+    @cached_property
+    def wishes(self) -> Wishing:
+        """All that the operator decided, as a file."""
+        from mirror.service.wishes import Wishing
+
+        return Wishing(self)

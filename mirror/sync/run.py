@@ -22,6 +22,7 @@ from mirror.sync.build import build_snapshot
 from mirror.sync.events import Note
 from mirror.sync.guard import loss, too_much
 from mirror.sync.pins import hold_of
+from mirror.sync.resources import published_now, resource_rows
 from mirror.sync.result import SyncResult, describe
 from mirror.sync.situation import Situation, SyncOptions, Tools
 from mirror.sync.sources import SourcesRead, merge, record_statuses, remember, source_states
@@ -118,7 +119,7 @@ class _Sync:
         planned = judge.with_derived(plan.products)
         if not self._options.dry_run:
             self._current = await self._publish(sources, plan, planned, published, snapshot)
-            await asyncio.to_thread(self._remember, sources, plan)
+            await asyncio.to_thread(self._remember, sources, plan, planned)
         return self._result(sources, plan, needs, planned, published)
 
     async def _read(self) -> SourcesRead:
@@ -133,14 +134,17 @@ class _Sync:
         await asyncio.to_thread(record_statuses, self._tools.catalog, sources, now)
         return sources
 
-    def _remember(self, sources: SourcesRead, plan: Plan) -> None:
-        """Remember what was read, and list what the sources offer."""
+    def _remember(self, sources: SourcesRead, plan: Plan, planned: list[Planned]) -> None:
+        """Remember what was read; list what the sources offer and what the channel publishes."""
         catalog = self._tools.catalog
         settled = "" if plan.left_out else self._situation.settled_key(self._current)
         remember(catalog, sources, settled)
         enabled = [source.name for source in self._situation.configured]
         read = {offer.source.name for offer in sources.offers}
         store_available(catalog, plan.considered, read, enabled)
+        if not catalog.resources.has(self._current):
+            rows = resource_rows(planned, plan.notes, self._tools.plugins)
+            catalog.resources.add(self._current, rows, keep=published_now(self._tools.store))
 
     async def _settle(
         self, sources: SourcesRead, snapshot: Snapshot | None, published: Mapping[str, Planned]

@@ -1,0 +1,109 @@
+"""Images: what the boot sources offer, and what the channels publish. Lists come in pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mirror.catalog.available import Page
+    from mirror.model import AvailableImage, Problem
+    from mirror.service.mirror import Mirror
+    from mirror.sync.events import Emit
+    from mirror.sync.resources import BootResource
+
+PAGE = 100
+"""Items of a page, unless another number is asked for."""
+
+
+class Images:
+    """The images of one mirror."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+
+    def available(
+        self,
+        *,
+        source: str = "",
+        os: str = "",
+        release: str = "",
+        arch: str = "",
+        subarch: str = "",
+        label: str = "",
+        after: str = "",
+        limit: int = PAGE,
+    ) -> Page[AvailableImage]:
+        """Return what the sources offer, as of the last sync or `refresh` that read them.
+
+        By product, then source. Conditions are exact; '' is none. `after` is the `next` of the page
+        before.
+        """
+        return self._mirror.catalog.available.page(
+            after,
+            max(1, limit),
+            source=source,
+            os=os,
+            release=release,
+            arch=arch,
+            subarch=subarch,
+            label=label,
+        )
+
+    async def refresh(self, emit: Emit) -> tuple[Problem, ...]:
+        """Read the sources now, and list what they offer; return those that could not be read.
+
+        Raises `NothingSelected` where there is no enabled boot source.
+        """
+        from mirror.sync.look import list_offers
+
+        channel = self._mirror.settings.sync.channel
+        return await list_offers(self._mirror.tools(), channel, emit)
+
+    def resources(
+        self,
+        channel: str,
+        *,
+        os: str = "",
+        release: str = "",
+        arch: str = "",
+        subarch: str = "",
+        label: str = "",
+        after: str = "",
+        limit: int = PAGE,
+    ) -> Page[BootResource]:
+        """Return what a channel publishes, by product; see `available`. Raises `NotFound`.
+
+        The first page of a snapshot that no sync made on this mirror takes a moment longer.
+        """
+        import msgspec
+
+        from mirror.catalog.available import Page
+        from mirror.sync.resources import BootResource, with_pins
+
+        catalog = self._mirror.catalog
+        snapshot_id = self._mirror.channels.current(channel)
+        if not catalog.resources.has(snapshot_id):
+            self._list(snapshot_id)
+        page = catalog.resources.page(
+            snapshot_id,
+            after,
+            max(1, limit),
+            os=os,
+            release=release,
+            arch=arch,
+            subarch=subarch,
+            label=label,
+        )
+        found = [msgspec.json.decode(document, type=BootResource) for document in page.items]
+        return Page(with_pins(found, catalog.pins(channel)), page.next)
+
+    def _list(self, snapshot_id: str) -> None:
+        """Write down what a snapshot publishes, one product after the other."""
+        from mirror.sync.published import each_published
+        from mirror.sync.resources import published_now, resource_rows
+
+        mirror = self._mirror
+        snapshot = mirror.store.snapshots.load(snapshot_id)
+        planned = each_published(snapshot, mirror.store.blobs)
+        rows = list(resource_rows(planned, snapshot.notes, mirror.plugins))
+        mirror.catalog.resources.add(snapshot_id, rows, keep=published_now(mirror.store))
