@@ -13,6 +13,7 @@ from mirror.cli.context import Globals
 from mirror.cli.lazy import LazyGroup
 from mirror.cli.output import print_error, print_line
 from mirror.errors import MirrorError
+from mirror.logs import configure
 
 _log = logging.getLogger(__name__)
 
@@ -109,9 +110,7 @@ def root(
     ] = False,
 ) -> None:
     """Mirror MAAS images: verified, re-signed, served over plain HTTP."""
-    level = logging.INFO if verbose else logging.WARNING
-    logging.getLogger("stamina").setLevel(logging.ERROR)  # retries are shown as progress
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure(logging.INFO if verbose else logging.WARNING)
     ctx.obj = Globals(data_dir=data_dir, config=config)
 
 

@@ -75,29 +75,8 @@ class Selections:
         return await preview(self._mirror.tools(), channel, (*selections, tidy), emit)
 
     def _checked(self, selection: Selection) -> Selection:
-        """Return the selection without empty values, if it makes sense and is not here already."""
-        from mirror.sync.selecting import conditions_of
-
-        tidy = msgspec.structs.replace(
-            selection,
-            os=selection.os.strip(),
-            release=selection.release.strip(),
-            arches=_tidy(selection.arches),
-            subarches=_tidy(selection.subarches),
-            labels=_tidy(selection.labels),
-            filters=_tidy(selection.filters),
-        )
-        if not (tidy.os or tidy.release or tidy.arches or tidy.subarches or tidy.filters):
-            raise SelectionInvalid(
-                "the selection names no os, release, arch, kernel or filter: it would take all",
-                remedy="Name what to take. If all of it is meant, name every os: --os '*'.",
-            )
-        if not 1 <= tidy.keep <= _MOST_VERSIONS:
-            raise SelectionInvalid(
-                f"a selection can't hold {tidy.keep} versions of a product",
-                remedy=f"Hold between 1 and {_MOST_VERSIONS} of them.",
-            )
-        conditions_of(tidy)
+        """Return the selection tidied up, if it makes sense and is not here already."""
+        tidy = tidied(selection)
         if tidy.source:
             self._mirror.sources.get(tidy.source)
         for other in self.list():
@@ -107,6 +86,36 @@ class Selections:
                     remedy=f"See it with `mirror select show {other.id}`.",
                 )
         return tidy
+
+
+def tidied(selection: Selection) -> Selection:
+    """Return the selection without empty values.
+
+    Raises `SelectionInvalid`, `FilterInvalid` where it makes no sense by itself.
+    """
+    from mirror.sync.selecting import conditions_of
+
+    tidy = msgspec.structs.replace(
+        selection,
+        os=selection.os.strip(),
+        release=selection.release.strip(),
+        arches=_tidy(selection.arches),
+        subarches=_tidy(selection.subarches),
+        labels=_tidy(selection.labels),
+        filters=_tidy(selection.filters),
+    )
+    if not (tidy.os or tidy.release or tidy.arches or tidy.subarches or tidy.filters):
+        raise SelectionInvalid(
+            "the selection names no os, release, arch, kernel or filter: it would take all",
+            remedy="Name what to take. If all of it is meant, name every os: --os '*'.",
+        )
+    if not 1 <= tidy.keep <= _MOST_VERSIONS:
+        raise SelectionInvalid(
+            f"a selection can't hold {tidy.keep} versions of a product",
+            remedy=f"Hold between 1 and {_MOST_VERSIONS} of them.",
+        )
+    conditions_of(tidy)
+    return tidy
 
 
 def _tidy(values: Iterable[str]) -> tuple[str, ...]:
