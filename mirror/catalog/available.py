@@ -5,6 +5,7 @@ Both can be made again: the one from the sources, the other from the snapshots.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FIELDS = ("os", "release", "arch", "subarch", "label")
+_values_of = attrgetter(*_FIELDS)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -53,7 +55,7 @@ class Available:
             for each in offered:
                 document = text(each)
                 if before.pop(each.product, "") != document:
-                    changed.append((each.product, source, *_values(each), document))
+                    changed.append((each.product, source, *_values_of(each), document))
             gone += [(product, source) for product in before]
         marks = ",".join("?" * len(keep))
         with self._database.transaction() as connection:
@@ -98,6 +100,7 @@ class Resources:
 
         A row is product, os, release, arch, subarch, label, document.
         """
+        written = [(snapshot, *row) for row in rows]  # before the others are kept waiting
         kept = {snapshot, *keep}
         marks = ",".join("?" * len(kept))
         with self._database.transaction() as connection:
@@ -108,7 +111,7 @@ class Resources:
             connection.executemany(
                 "INSERT OR REPLACE INTO resources (snapshot, product, os, release, arch, subarch, "
                 "label, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                ((snapshot, *row) for row in rows),
+                written,
             )
 
     def page(self, snapshot: str, after: str, limit: int, **conditions: str) -> Page[str]:
@@ -121,10 +124,6 @@ class Resources:
         )
         more = str(rows[limit - 1][0]) if rows[limit:] else ""
         return Page(tuple(document for _, document in rows[:limit]), more)
-
-
-def _values(image: AvailableImage) -> tuple[str, ...]:
-    return tuple(str(getattr(image, field)) for field in _FIELDS)
 
 
 def _where(conditions: Mapping[str, str]) -> tuple[str, list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mirror.model import AvailableImage
+from mirror.simplestreams.collector import collector_paused
 from mirror.sync.selecting import kernel_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _NEXT_SYNC = "selected: comes with the next sync"
 _GOES = "leaves with the next sync"
 
 
+@collector_paused()
 def store_available(
     catalog: Catalog,
     considered: Iterable[Considered],
