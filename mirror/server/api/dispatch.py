@@ -28,7 +28,7 @@ from mirror.server.access import principal_of, require
 from mirror.server.api.conditions import etag_of, matches
 from mirror.server.api.problems import from_framework, problem, status_of
 from mirror.server.api.reading import read_body, read_query, read_where
-from mirror.server.api.route import Call
+from mirror.server.api.route import Call, Latest
 from mirror.store.locks import file_lock
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Dispatch:
     def __init__(self, mirror: LazyMirror, readiness: Callable[[], Readiness]) -> None:
         self._mirror = mirror
         self._readiness = readiness
+        self._latest = Latest()
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
 
@@ -85,7 +86,9 @@ class Dispatch:
         body = await read_body(route, request)
 
         def prepare() -> Call:
-            call = Call(self._opened(), self._readiness, principal, where, query, body)
+            call = Call(
+                self._opened(), self._readiness, self._latest, principal, where, query, body
+            )
             if route.channel is not None:
                 require(principal, route.right, channel=route.channel(call))
             return call

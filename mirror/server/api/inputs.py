@@ -13,15 +13,17 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from mirror.sync.events import Event
+
 T = TypeVar("T")
 
 _TIME = "T(?:[0-9]{1,6}H(?:[0-9]{1,6}M(?:[0-9]{1,6}S)?)?|[0-9]{1,6}M(?:[0-9]{1,6}S)?|[0-9]{1,6}S)"
 
 
 def matching(form: str, **more: Any) -> Meta:
-    """Return the limits of a string that is of this form from its beginning to its end.
+    r"""Return the limits of a string that is of this form from its beginning to its end.
 
-    Python's `$` lets a last newline through; what JSON Schema is read with has no `\\Z`.
+    Python's `$` lets a last newline through; what JSON Schema is read with has no `\Z`.
     """
     return Meta(pattern=rf"^(?:{form})\Z", extra_json_schema={"pattern": f"^(?:{form})$"}, **more)
 
@@ -113,6 +115,10 @@ def given(body: Any) -> dict[str, Any]:
         for name in body.__struct_fields__
         if (value := getattr(body, name)) is not UNSET
     }
+
+
+def unsaid(event: Event) -> None:
+    """Say nothing of what a verb tells on its way: the answer has it all."""
 
 
 def _define(name: str, fields: list[Any], description: str) -> type[msgspec.Struct]:

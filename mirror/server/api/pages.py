@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
+from mirror.catalog.available import Page
 from mirror.errors import BodyInvalid
 
 if TYPE_CHECKING:
@@ -13,14 +12,9 @@ if TYPE_CHECKING:
 
     from mirror.server.api.inputs import Paged
 
+__all__ = ["Page", "cursor_number", "page", "window"]
+
 T = TypeVar("T")
-
-
-class Page(msgspec.Struct, Generic[T], frozen=True):
-    """A part of a list. `next` goes into `after` for the one that follows; '' at the end."""
-
-    items: tuple[T, ...]
-    next: str = ""
 
 
 def page(items: Iterable[T], key: Callable[[T], object], query: Paged) -> Page[T]:

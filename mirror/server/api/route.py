@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from mirror.server.access import Principal
     from mirror.server.readiness import Readiness
     from mirror.service import Mirror
+
+T = TypeVar("T")
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -26,6 +29,24 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """No path parameters, or no query."""
 
 
+class Latest:
+    """Keeps one value that was costly to make and never changes: the last that was asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._name = ""
+        self._value: Any = None
+
+    def get(self, name: str, make: Callable[[], T]) -> T:
+        """Return the value of this name, made now if it is not the one that is kept."""
+        with self._lock:
+            if self._name != name:
+                self._value = make()
+                self._name = name
+            value: T = self._value
+            return value
+
+
 @dataclass(frozen=True)
 class Call:
     """One request, read and allowed: what a handler is given.
@@ -35,6 +56,7 @@ class Call:
 
     mirror: Mirror
     readiness: Callable[[], Readiness]
+    latest: Latest
     principal: Principal
     where: Any
     query: Any

@@ -19,13 +19,12 @@ from mirror.errors import (
 )
 from mirror.publish.diff import SnapshotDiff
 from mirror.publish.manifests import PackageDiff
-from mirror.server.api.inputs import TEXT_FORM, Name, Paged, matching
-from mirror.server.api.pages import Page, page
+from mirror.server.api.inputs import TEXT_FORM, Name, Paged, matching, unsaid
+from mirror.server.api.pages import Page, cursor_number, page
 from mirror.server.api.route import Call, Route
-from mirror.service.snapshots import SnapshotSummary
+from mirror.service.snapshots import PublishedItem, SnapshotContents, SnapshotSummary
 from mirror.store.locks import file_lock
 from mirror.store.verify import VerifyReport
-from mirror.sync.events import Event
 
 TAG = "snapshots"
 
@@ -44,6 +43,18 @@ class ListWanted(Paged, frozen=True, forbid_unknown_fields=True):
     """Which snapshots; with `unique`, how many bytes only each of them needs (it takes a while)."""
 
     unique: bool = False
+
+
+class ContentsWanted(Paged, frozen=True, forbid_unknown_fields=True):
+    """Which files: those of this product ('': of all)."""
+
+    product: Annotated[str, matching(TEXT_FORM, max_length=500)] = ""
+
+
+class SnapshotNotes(msgspec.Struct, frozen=True):
+    """What a person should know about a product (`vanished upstream`), by its name."""
+
+    notes: dict[str, list[str]]
 
 
 class DiffWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +86,29 @@ def show(call: Call) -> SnapshotSummary:
     raise NotFound(f"there is no snapshot {call.where.snapshot!r} that can be read")
 
 
+def contents(call: Call) -> Page[PublishedItem]:
+    """Return its files. A cursor counts those before it."""
+    query: ContentsWanted = call.query
+    items = _contents(call).items
+    if query.product:
+        items = tuple(each for each in items if each.product == query.product)
+    start = cursor_number(query.after)
+    end = start + query.limit
+    return Page(items[start:end], str(end) if end < len(items) else "")
+
+
+def notes(call: Call) -> SnapshotNotes:
+    """Return what a person should know about its products."""
+    return SnapshotNotes(_contents(call).notes)
+
+
+def _contents(call: Call) -> SnapshotContents:
+    """Return what it publishes. It never changes: the pages of one are read one after another."""
+    snapshots = call.mirror.snapshots
+    snapshot_id = snapshots.resolve(call.where.snapshot)
+    return call.latest.get(snapshot_id, lambda: snapshots.show(snapshot_id))
+
+
 def diff(call: Call) -> SnapshotDiff:
     """Compare it with an older one."""
     query: DiffWanted = call.query
@@ -90,16 +124,12 @@ def packages(call: Call) -> PackageDiff:
 def verify(call: Call) -> VerifyReport:
     """Read every file of it again. One at a time: the disk has other things to do as well."""
     with file_lock(call.mirror.dir.root / _VERIFY_LOCK, wait=False):
-        return asyncio.run(call.mirror.snapshots.verify(call.where.snapshot, _unsaid))
+        return asyncio.run(call.mirror.snapshots.verify(call.where.snapshot, unsaid))
 
 
 def remove(call: Call) -> None:
     """Remove it."""
     call.mirror.snapshots.remove(call.where.snapshot, by=call.by)
-
-
-def _unsaid(event: Event) -> None:
-    """Say nothing: the answer has it all."""
 
 
 ROUTES = (
@@ -134,6 +164,27 @@ ROUTES = (
         status=204,
         current=show,
         errors=(SnapshotInUse,),
+    ),
+    Route(
+        method="GET",
+        path="/snapshots/{snapshot}/contents",
+        right=Right.READ_STATE,
+        handler=contents,
+        summary="List the files of a snapshot (or a channel's).",
+        tag=TAG,
+        where=ById,
+        query=ContentsWanted,
+        returns=Page[PublishedItem],
+    ),
+    Route(
+        method="GET",
+        path="/snapshots/{snapshot}/notes",
+        right=Right.READ_STATE,
+        handler=notes,
+        summary="Show what a person should know about the products of a snapshot.",
+        tag=TAG,
+        where=ById,
+        returns=SnapshotNotes,
     ),
     Route(
         method="GET",

@@ -6,8 +6,10 @@ from mirror.server.api import (
     audit,
     boot_sources,
     channels,
+    images,
     jobs,
     schedule,
+    selections,
     snapshots,
     state,
     storage,
@@ -16,6 +18,8 @@ from mirror.server.api import (
 
 ROUTES = (
     *boot_sources.ROUTES,
+    *selections.ROUTES,
+    *images.ROUTES,
     *jobs.ROUTES,
     *schedule.ROUTES,
     *snapshots.ROUTES,
