@@ -63,6 +63,8 @@ class ServerSettings(_Section):
     """How long running transfers may go on after SIGTERM."""
     reading: Literal["open", "token"] = "open"
     """Whether images are for everyone, or for those who have a token."""
+    metrics: Literal["token", "open"] = "token"
+    """The same of /metrics beside the images; at `admin_port` they are always open."""
     admin_host: str = "127.0.0.1"
     admin_port: int | None = Field(default=None, ge=1, le=65535)
     """Where the API, the metrics and the pages are; not set: beside the images."""
@@ -127,6 +129,13 @@ class RetentionSettings(_Section):
     """One that somebody pulled less than this ago stays."""
 
 
+class LogSettings(_Section):
+    """[log]: what the server and its jobs write on standard error."""
+
+    format: Literal["plain", "json"] = "plain"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
 class PluginSettings(_Section):
     """[plugins]: which plugins are loaded, by entry-point name (empty `allow`: all)."""
 
@@ -149,6 +158,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     retention: RetentionSettings = RetentionSettings()
+    log: LogSettings = LogSettings()
     plugins: PluginSettings = PluginSettings()
 
     @classmethod

@@ -148,6 +148,7 @@ def serve(
     import msgspec
 
     from mirror.cli.token import login_hint
+    from mirror.logs import configure
     from mirror.server.supervisor import run_server
 
     options: Globals = ctx.obj
@@ -156,6 +157,7 @@ def serve(
         config=str(options.config.absolute()) if options.config else "",
         jobs=jobs,
     )
+    configure(chosen.log_level, form=chosen.log_format)
     how_to_log_in = login_hint(options)
 
     def say_ready(url: str) -> None:
@@ -181,6 +183,9 @@ def server_options(
     return ServerOptions(
         data_dir=str(settings.data_dir),
         reading=server.reading,
+        metrics=server.metrics,
+        log_level=settings.log.level,
+        log_format=settings.log.format,
         admin_host=server.admin_host,
         admin_port=server.admin_port,
         tls_certificate=str(server.tls_certificate or ""),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirror import logs
 from mirror.errors import Busy, Cancelled, JobInterrupted, MirrorError
 from mirror.jobs.recording import Recorder
 from mirror.model import JobState, Problem
+from mirror.store import content_lock
 from mirror.sync.events import Note
 from mirror.sync.run import SyncOptions, run_sync
 
@@ -37,6 +40,7 @@ async def run_job(tools: Tools, job: Job, emit: Emit, *, stopped: JobState) -> S
     person did that, `interrupted` if the server stops. Raises what the sync raises, and `Cancelled`
     when the row asks for the end.
     """
+    logs.job_id.set(job.id)
     recorder = Recorder(tools.catalog.jobs, job)
 
     def both(event: Event) -> None:
@@ -64,7 +68,8 @@ async def run_job(tools: Tools, job: Job, emit: Emit, *, stopped: JobState) -> S
         return result
     finally:
         writer.cancel()
-        await asyncio.to_thread(tools.catalog.jobs.prune, tools.settings.schedule.keep_jobs)
+        with suppress(MirrorError):
+            await asyncio.to_thread(tools.catalog.jobs.prune, tools.settings.schedule.keep_jobs)
 
 
 async def _in_turn(tools: Tools, recorder: Recorder, emit: Emit) -> SyncResult:
@@ -72,11 +77,17 @@ async def _in_turn(tools: Tools, recorder: Recorder, emit: Emit) -> SyncResult:
     options = msgspec.json.decode(recorder.job.options, type=SyncOptions)
     at_once = msgspec.structs.replace(options, wait=False)
     said = False
+
+    def from_sync(event: Event) -> None:
+        if recorder.job.state is JobState.WAITING:
+            recorder.set(JobState.RUNNING)
+        emit(event)
+
     while True:
-        recorder.set(JobState.RUNNING)
+        if await asyncio.to_thread(_is_free, tools):
+            recorder.set(JobState.RUNNING)
         try:
-            # whether it is our turn is known before its first await: nobody sees a wrong state
-            return await run_sync(tools, at_once, emit)
+            return await run_sync(tools, at_once, from_sync)
         except Busy as busy:
             recorder.set(JobState.WAITING)
             if not options.wait:
@@ -85,6 +96,15 @@ async def _in_turn(tools: Tools, recorder: Recorder, emit: Emit) -> SyncResult:
                 emit(Note(f"waiting for its turn: {await _who(tools, recorder.job, busy)}"))
             said = True
         await asyncio.sleep(_TURN_POLL)
+
+
+def _is_free(tools: Tools) -> bool:
+    """Say whether no process syncs. Another may begin in the next instant: this is for show."""
+    try:
+        with content_lock(tools.settings.data_dir):
+            return True
+    except Busy:
+        return False
 
 
 async def _who(tools: Tools, job: Job, busy: Busy) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mirror.server.access import Access
     from mirror.server.content import Content
+    from mirror.server.meter import Meter
     from mirror.server.readiness import Readiness
     from mirror.server.replies import Reply
 
@@ -66,14 +67,15 @@ async def make_runner(
     app: web.Application,
     content: Content,
     access: Access,
+    meter: Meter,
     *,
     first: Sequence[Answer],
     access_log: logging.Logger | None,
 ) -> web.AppRunner:
     """Return a runner, set up, whose connections ask each of `first`, then `app`.
 
-    `content` counts the requests that are being answered; handlers of `app` can ask `access` who
-    sent one.
+    `content` knows how many requests are being answered, `meter` counts them; handlers of `app`
+    can ask `access` who sent one.
     """
     _log.addFilter(_is_our_fault)
     runner = web.AppRunner(
@@ -92,19 +94,37 @@ async def make_runner(
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         content.busy += 1
+        asked = meter.of(request.raw_path)
+        begun, status = asked.begin(), 500
         try:
             for answer in first:
                 reply = await answer(request)
                 if reply is not None:
+                    reply.count, status = asked.sent, reply.status
                     await reply.send(request)
                     return reply
             access.attach(request)
-            return await ask_app(request)
+            response = await ask_app(request)
+        except web.HTTPException as error:
+            status = error.status
+            raise
+        else:
+            status = response.status
+            asked.sent(_body_length(request, response))
+            return response
         finally:
             content.busy -= 1
+            asked.end(request.method, status, begun)
 
     server.request_handler = handle
     return runner
+
+
+def _body_length(request: web.BaseRequest, response: web.StreamResponse) -> int:
+    """Return how many bytes went out, or will, now that the handler is done."""
+    if response.prepared:
+        return response.body_length
+    return 0 if request.method == "HEAD" else response.content_length or 0
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:

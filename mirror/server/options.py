@@ -43,6 +43,9 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How long a client may take nothing of what is sent to it."""
     access_log: bool = False
     log_level: str = "INFO"
+    log_format: Literal["plain", "json"] = "plain"
+    metrics: Literal["token", "open"] = "token"
+    """Who may read /metrics where the admin side has no address of its own."""
 
 
 class WorkerOptions(msgspec.Struct, frozen=True):
@@ -51,3 +54,6 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     server: ServerOptions
     content: tuple[int, ...]
     admin: tuple[int, ...]
+    board: int
+    """The memory that the workers count in (see `meter`); `part` is this worker's."""
+    part: int

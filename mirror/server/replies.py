@@ -19,7 +19,7 @@ from aiohttp import HttpVersion10, web
 from mirror.server.sendfile import SendfileUnavailable, sendfile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from aiohttp.abc import AbstractStreamWriter
 
@@ -55,6 +55,8 @@ class Reply(web.StreamResponse):
         self._pieces = body
         self._length = sum(len(p) if isinstance(p, bytes) else p.length for p in body)
         self._alive = False
+        self.count: Callable[[int], object] = _count_nothing
+        """Is told of the bytes of the body that go out, as they do."""
 
     @property
     def keep_alive(self) -> bool:
@@ -93,7 +95,8 @@ class Reply(web.StreamResponse):
         self._alive = request.keep_alive and self._keep_alive is not False
         head = self._head(request)
         body = self._pieces if request.method != "HEAD" else ()
-        await _send(transport, request.writer, (head, *body))
+        self.count(sum(len(piece) for piece in body if isinstance(piece, bytes)))
+        await _send(transport, request.writer, (head, *body), self.count)
         await request.writer.drain()
 
     def _head(self, request: web.BaseRequest) -> bytes:
@@ -121,7 +124,10 @@ def _date() -> bytes:
 
 
 async def _send(
-    transport: asyncio.Transport, writer: AbstractStreamWriter, pieces: Sequence[bytes | Piece]
+    transport: asyncio.Transport,
+    writer: AbstractStreamWriter,
+    pieces: Sequence[bytes | Piece],
+    count: Callable[[int], object],
 ) -> None:
     """Write what is in memory, joined, and send the rest from the files."""
     waiting: list[bytes] = []
@@ -131,26 +137,34 @@ async def _send(
             continue
         transport.write(b"".join(waiting))
         waiting.clear()
-        await _send_piece(transport, writer, piece)
+        await _send_piece(transport, writer, piece, count)
     if waiting:
         transport.write(b"".join(waiting))
 
 
 async def _send_piece(
-    transport: asyncio.Transport, writer: AbstractStreamWriter, piece: Piece
+    transport: asyncio.Transport,
+    writer: AbstractStreamWriter,
+    piece: Piece,
+    count: Callable[[int], object],
 ) -> None:
     # what is written already must be out before the file goes past it
     transport.set_write_buffer_limits(0)
     await writer.drain()
     try:
-        sent = await sendfile(transport, piece.blob, piece.start, piece.length)
+        sent = await sendfile(transport, piece.blob, piece.start, piece.length, count)
     except SendfileUnavailable:
-        sent = await _copy(transport, writer, piece)
+        sent = await _copy(transport, writer, piece, count)
     if sent < piece.length:
         _abort(transport, piece, sent)
 
 
-async def _copy(transport: asyncio.Transport, writer: AbstractStreamWriter, piece: Piece) -> int:
+async def _copy(
+    transport: asyncio.Transport,
+    writer: AbstractStreamWriter,
+    piece: Piece,
+    count: Callable[[int], object],
+) -> int:
     """Send without sendfile: for a file system, or a transport, that has none."""
     sent = 0
     while sent < piece.length:
@@ -162,7 +176,12 @@ async def _copy(transport: asyncio.Transport, writer: AbstractStreamWriter, piec
         transport.write(data)
         await writer.drain()
         sent += len(data)
+        count(len(data))
     return sent
+
+
+def _count_nothing(_: int) -> None:
+    pass
 
 
 def _check_open(transport: asyncio.Transport | None) -> asyncio.Transport:

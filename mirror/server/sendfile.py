@@ -14,6 +14,8 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mirror.server.blobs import OpenBlob
 
 TURN = 2**21
@@ -31,10 +33,17 @@ class SendfileUnavailable(Exception):
     """Neither the file system nor the kernel can send this file; nothing went out."""
 
 
-async def sendfile(transport: asyncio.Transport, blob: OpenBlob, start: int, length: int) -> int:
+async def sendfile(
+    transport: asyncio.Transport,
+    blob: OpenBlob,
+    start: int,
+    length: int,
+    count: Callable[[int], object],
+) -> int:
     """Send `length` bytes of the blob from byte `start`; return how many there were to send.
 
-    Fewer than asked means that the file is shorter than that. The transport must have nothing left
+    Fewer than asked means that the file is shorter than that. `count` is told of the bytes that
+    go out, as they do. The transport must have nothing left
     to write. Raises ConnectionError when the client has gone.
     """
     sock = transport.get_extra_info("socket")
@@ -44,15 +53,23 @@ async def sendfile(transport: asyncio.Transport, blob: OpenBlob, start: int, len
     descriptor = os.dup(sock.fileno())
     blob.readers += 1
     try:
-        return await _Push(descriptor, blob, start, length).run()
+        return await _Push(descriptor, blob, start, length, count).run()
     finally:
         blob.readers -= 1
         os.close(descriptor)
 
 
 class _Push:
-    def __init__(self, to: int, blob: OpenBlob, start: int, length: int) -> None:
+    def __init__(
+        self,
+        to: int,
+        blob: OpenBlob,
+        start: int,
+        length: int,
+        count: Callable[[int], object],
+    ) -> None:
         self._to = to
+        self._count = count
         self._blob = blob
         self._source = blob.fileno()
         self._start = start
@@ -86,6 +103,7 @@ class _Push:
             self._done.set_exception(self._explain(error))
             return
         self._at += sent
+        self._count(sent)
         if sent == 0 or self._at == self._end:
             self._done.set_result(None)
 

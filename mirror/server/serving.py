@@ -18,6 +18,8 @@ from mirror.server.content import Content
 from mirror.server.gate import Gate
 from mirror.server.lazy import LazyMirror
 from mirror.server.listen import bind_all, url_of
+from mirror.server.meter import Board
+from mirror.server.metrics import Metrics, add_metrics
 from mirror.server.pinned import PinnedTrees
 from mirror.server.published import load_tree
 from mirror.server.readiness import Readiness, disk_warnings, readiness
@@ -53,17 +55,24 @@ async def running_server(options: ServerOptions) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def serving(options: ServerOptions, sockets: Sockets) -> AsyncIterator[None]:
+async def serving(
+    options: ServerOptions, sockets: Sockets, board: Board | None = None, part: int = 0
+) -> AsyncIterator[None]:
     """Serve on these sockets until the block ends, then drain. The sockets end up closed.
+
+    What is counted goes to a part of the board; with none, to one of our own.
 
     No connection is accepted before the channels are loaded: a client waits a moment instead of
     being told that a file is not there. Raises what `Store.open` raises, and TlsInvalid.
     """
     store = await asyncio.to_thread(Store.open, Path(options.data_dir))
-    server = _Server(options, store, await asyncio.to_thread(tls_of, options))
+    server = _Server(
+        options, store, await asyncio.to_thread(tls_of, options), board or Board.create(1), part
+    )
     await server.refresh()
     runners = await server.make_runners(await asyncio.to_thread(server.public_keys))
     watching = asyncio.create_task(server.watch())
+    beating = asyncio.create_task(server.beat())
     try:
         for runner, own in zip(runners, sockets, strict=False):
             for sock in own:
@@ -74,6 +83,7 @@ async def serving(options: ServerOptions, sockets: Sockets) -> AsyncIterator[Non
         watching.cancel()
         server.content.draining = True
         await _drain(runners, server.content, options.drain.total_seconds())
+        beating.cancel()
         with suppress(asyncio.CancelledError):
             await watching
         await server.close()
@@ -98,8 +108,12 @@ async def _drain(runners: Sequence[web.AppRunner], content: Content, seconds: fl
 class _Server:
     """What the parts of one serving process share."""
 
-    def __init__(self, options: ServerOptions, store: Store, tls: Tls | None) -> None:
+    def __init__(
+        self, options: ServerOptions, store: Store, tls: Tls | None, board: Board, part: int
+    ) -> None:
         self._options = options
+        self._meter = board.meter(part)
+        self._meter.start()
         self._tls = tls
         self._store = store
         self._watch = Watch(store, options.grace)
@@ -109,6 +123,7 @@ class _Server:
         self.content = Content(self.blobs, self._pinned)
         self.mirror = LazyMirror(options)
         self._access = Access(lambda: self.mirror.get().tokens)
+        self._metrics = Metrics(board, self.mirror.get)
 
     @property
     def ssl_context(self) -> ssl.SSLContext | None:
@@ -130,12 +145,19 @@ class _Server:
 
     def _add_admin(self, app: web.Application) -> None:
         """Add what is for operators to the listener that is for them: the API, the metrics."""
+        options = self._options
+        open_to_all = options.admin_port is not None or options.metrics == "open"
+        add_metrics(app, self._metrics, needs_token=not open_to_all)
+        from mirror.server.api import make_api
+
+        app.add_subapp("/api/v1", make_api(self.mirror, self.readiness))
 
     async def _make_runner(self, app: web.Application, first: Sequence[Answer]) -> web.AppRunner:
         return await make_runner(
             app,
             self.content,
             self._access,
+            self._meter,
             first=first,
             access_log=_access_log if self._options.access_log else None,
         )
@@ -171,6 +193,12 @@ class _Server:
                 await self.refresh()
             except Exception:  # noqa: BLE001 - whatever it is, go on serving what we have
                 _log.exception("could not look for new snapshots; trying again")
+
+    async def beat(self) -> None:
+        """Show for ever that the event loop turns."""
+        while True:
+            self._meter.beat()
+            await asyncio.sleep(INTERVAL)
 
     def readiness(self) -> Readiness:
         """Say whether clients should be sent here."""

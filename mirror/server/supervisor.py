@@ -22,6 +22,8 @@ import msgspec
 
 from mirror.errors import ServeError
 from mirror.server.listen import bind_all, url_of
+from mirror.server.meter import Board
+from mirror.server.notify import notify, watchdog_interval
 from mirror.server.options import WorkerOptions
 from mirror.server.runner import RunnerOptions
 from mirror.server.tls import tls_of
@@ -42,6 +44,9 @@ START_TIMEOUT = 120.0
 
 STEADY = 30.0
 """A worker that has run for so many seconds is replaced at once; others after a growing pause."""
+
+HUNG = 20.0
+"""A worker whose event loop has not turned for so many seconds hangs."""
 
 FIRST_PAUSE = 0.5
 MAX_PAUSE = 10.0
@@ -70,6 +75,9 @@ class _Supervisor:
         self._options = options
         self._sockets = sockets
         self._processes: set[Process] = set()
+        self._board = Board.create(len(sockets) + 1)
+        self._accepting: dict[Process, int] = {}
+        """The workers that accept connections, and their parts of the board."""
         self._stopping = asyncio.Event()
 
     async def run(self, on_ready: Callable[[str], None]) -> int:
@@ -81,11 +89,12 @@ class _Supervisor:
             first = await asyncio.gather(*(self._start(own) for own in self._sockets))
             if not self._stopping.is_set():
                 on_ready(url)
+                notify("READY=1", f"STATUS=serving {url}")
             workers = [
                 self._keep("worker", partial(self._start, own), process)
                 for own, process in zip(self._sockets, first, strict=True)
             ]
-            await asyncio.gather(*workers, self._keep_runner())
+            await asyncio.gather(*workers, self._keep_runner(), self._keep_watchdog())
         finally:
             await self._end()
         return 0
@@ -95,6 +104,7 @@ class _Supervisor:
             self._signal(signal.SIGKILL)
             return
         self._stopping.set()
+        notify("STOPPING=1", "STATUS=letting transfers end")
         # the kernel goes on queueing connections for a socket that anyone holds open
         for own in self._sockets:
             own.close()
@@ -111,7 +121,7 @@ class _Supervisor:
             *(sys.executable, "-P", "-m", "mirror.server.worker"),
             stdin=PIPE,
             stdout=PIPE,
-            pass_fds=_descriptors(sockets.all),
+            pass_fds=(*_descriptors(sockets.all), self._board.descriptor),
             # a Ctrl-C on the terminal is for us: we hand it down
             start_new_session=True,
             # one arena: the threads that load snapshots would each keep memory of their own
@@ -126,6 +136,7 @@ class _Supervisor:
             await process.wait()
             self._processes.discard(process)
             raise
+        self._accepting[process] = self._part(sockets)
         return process
 
     async def _hand_over(self, process: Process, sockets: Sockets) -> None:
@@ -134,14 +145,31 @@ class _Supervisor:
             raise ServeError("a worker process has no pipes")
         with suppress(ConnectionError):
             content, admin = _descriptors(sockets.content), _descriptors(sockets.admin)
-            orders = msgspec.json.encode(WorkerOptions(self._options, content, admin))
-            process.stdin.write(orders + b"\n")
+            board, part = self._board.descriptor, self._part(sockets)
+            orders = WorkerOptions(self._options, content, admin, board, part)
+            process.stdin.write(msgspec.json.encode(orders) + b"\n")
             await process.stdin.drain()
         if self._stopping.is_set():
             process.terminate()
         if await process.stdout.readline() != READY and not self._stopping.is_set():
             status = await process.wait()
             raise ServeError(f"a worker process ended with status {status} before it was ready")
+
+    def _part(self, sockets: Sockets) -> int:
+        return self._sockets.index(sockets) + 1
+
+    async def _keep_watchdog(self) -> None:
+        """Tell the service manager, while we are well, that we are; it restarts us if we are not.
+
+        Well means that the event loop of every worker turns, and that there is one.
+        """
+        interval = watchdog_interval()
+        while interval and not self._stopping.is_set():
+            parts = list(self._accepting.values())
+            if parts and self._board.oldest_heartbeat(parts) < HUNG:
+                notify("WATCHDOG=1")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), interval)
 
     async def _keep_runner(self) -> None:
         """Have a runner, if we are to; one that can't start stops nobody from serving."""
@@ -153,7 +181,9 @@ class _Supervisor:
 
     async def _start_runner(self) -> Process:
         options = self._options
-        orders = RunnerOptions(options.data_dir, options.config, options.log_level)
+        orders = RunnerOptions(
+            options.data_dir, options.config, options.log_level, options.log_format
+        )
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "mirror.server.runner"),
             stdin=PIPE,
@@ -178,6 +208,8 @@ class _Supervisor:
             self._processes.discard(process)
             if self._stopping.is_set():
                 return
+            if self._accepting.pop(process, None) is not None:
+                self._board.meter(0).count_restart()
             _log.error("%s %d ended with status %d; restarting it", what, process.pid, status)
             if loop.time() - started > STEADY:
                 pause = 0.0

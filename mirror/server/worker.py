@@ -20,6 +20,7 @@ import msgspec
 from mirror.errors import MirrorError
 from mirror.logs import configure
 from mirror.server.listen import Sockets
+from mirror.server.meter import Board
 from mirror.server.options import WorkerOptions
 from mirror.server.serving import serving
 
@@ -31,12 +32,12 @@ _log = logging.getLogger(__name__)
 def main() -> int:
     """Run the worker; return its exit status."""
     options = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerOptions)
-    configure(options.server.log_level)
+    configure(options.server.log_level, form=options.server.log_format)
     _allow_many_connections()
     try:
         asyncio.run(_serve(options))
     except MirrorError as error:
-        _log.error("%s: %s. %s", error.code, error, error.remedy)
+        _log.error("%s. %s", error, error.remedy)
         return error.exit_status
     return 0
 
@@ -50,7 +51,8 @@ async def _serve(options: WorkerOptions) -> None:
         [socket.socket(fileno=fd) for fd in options.content],
         [socket.socket(fileno=fd) for fd in options.admin],
     )
-    async with serving(options.server, sockets):
+    board = Board(options.board, options.server.workers + 1)
+    async with serving(options.server, sockets, board, options.part):
         os.write(sys.stdout.fileno(), READY)
         await stop.wait()
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import StoreError
+from mirror.catalog.tallies import CORRUPT_BLOBS, GC_BLOBS, GC_BYTES
+from mirror.errors import Busy, MirrorError, StoreError
 from mirror.model import utcnow
 from mirror.publish.retention import Fate  # noqa: TC001  (msgspec looks at it)
 from mirror.store.gc import Dropped  # noqa: TC001  (msgspec looks at it)
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _COUNTED = "blobs counted"
 _COUNT_EVERY = timedelta(minutes=5)
+_COLLECTED = "last gc"
+_COLLECT_EVERY = timedelta(days=1)
 
 
 class CleanReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,9 +90,12 @@ class Storage:
         from mirror.sync.repair import repair_store
 
         mirror = self._mirror
-        return await repair_store(
+        report = await repair_store(
             mirror.store, mirror.catalog.sources(), mirror.settings, repair=repair, emit=emit
         )
+        corrupt = len({each.sha256 for each in report.damaged})
+        mirror.catalog.tallies.add({CORRUPT_BLOBS: corrupt})
+        return report
 
     def expire(self) -> tuple[Fate, ...]:
         """Say of every snapshot whether the next gc drops it, and why; change nothing."""
@@ -116,6 +122,7 @@ class Storage:
             found = collect(mirror.store, grace=chosen, dry_run=dry_run, gone=gone)
             if not dry_run:
                 self._forget(found.removed, {fate.snapshot: fate.why for fate in fates}, by)
+                mirror.catalog.tallies.add({GC_BLOBS: found.blobs, GC_BYTES: found.bytes})
         return CleanReport(
             dry_run=dry_run,
             snapshots=fates,
@@ -130,6 +137,20 @@ class Storage:
             young_bytes=found.young_bytes,
             dropped=found.dropped,
         )
+
+    def tidy(self, *, published: bool) -> None:
+        """Do what gc does if there is cause: after a sync, which it never makes fail.
+
+        Snapshots that retention lets go are cause enough; files that nothing needs, once a day.
+        """
+        try:
+            due = published and self._is_gc_due()
+            if due or any(fate.goes for fate in self.expire()):
+                self.gc()
+        except Busy:
+            return  # the next sync runs already, and will tidy up
+        except MirrorError as error:
+            _log.warning("could not tidy up: %s. %s", error, error.remedy)
 
     def state(self) -> StorageState:
         """Return how full the store is. The blobs are counted at most every five minutes."""
@@ -149,6 +170,10 @@ class Storage:
             channels=len(mirror.channels.pointers()),
         )
 
+    def _is_gc_due(self) -> bool:
+        last = self._mirror.catalog.document(_COLLECTED, datetime)
+        return last is None or utcnow() - last >= _COLLECT_EVERY
+
     def _forget(self, removed: tuple[str, ...], why: dict[str, str], by: str) -> None:
         from mirror.store.pulls import Pulls
 
@@ -159,6 +184,7 @@ class Storage:
                 mirror.catalog.audit.record(
                     by or "retention", "snapshot.remove", snapshot_id, snapshot_id, why[snapshot_id]
                 )
+            mirror.catalog.store_document(_COLLECTED, utcnow())
             self._count()
         except StoreError as error:  # a disk that is still full: what is gone is gone all the same
             _log.warning("removed %s; not written down: %s", " ".join(removed) or "files", error)
