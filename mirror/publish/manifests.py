@@ -30,6 +30,7 @@ _MAX_PACKAGES = 50_000
 _MAX_LINE = 1000
 
 _RPM = re.compile(r"(?P<name>.+)-(?P<version>[^-]+-[^-]+?)(?P<arch>\.[a-z]\w+)?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~_-]*")
 _WORDS = re.compile(r"[\t ]+")
 
 Packages = dict[str, tuple[str, ...]]
@@ -133,12 +134,12 @@ def _parse_line(line: str, where: str) -> tuple[str, str]:
     if len(line) > _MAX_LINE or not line.replace("\t", " ").isprintable():
         raise ManifestUnreadable(f"{where}: it is too long, or has characters that are no text")
     name, *version = _WORDS.split(line)
-    if version and len(version) <= 2:
-        return name, " ".join(version)
     rpm = None if version else _RPM.fullmatch(line)
-    if rpm is None:
+    if rpm is not None:
+        name, version = rpm["name"] + (rpm["arch"] or ""), [rpm["version"]]
+    if not (1 <= len(version) <= 2 and _NAME.fullmatch(name)):
         raise ManifestUnreadable(f"{where} is no package and its version: {line[:60]!r}")
-    return rpm["name"] + (rpm["arch"] or ""), rpm["version"]
+    return name, " ".join(version)
 
 
 def _listed(packages: Mapping[str, tuple[str, ...]], names: set[str]) -> tuple[Package, ...]:

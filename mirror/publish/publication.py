@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import BlobMissing, NothingSelected, PathConflict
+from mirror.errors import BlobMissing, NothingSelected
 from mirror.model import utcnow
 from mirror.publish.pins import NOTE
-from mirror.simplestreams.conflicts import conflicting_paths
 from mirror.store import content_lock
 from mirror.sync.build import make_snapshot
 
@@ -116,14 +115,6 @@ def _notes(origin: Snapshot, pinned: Pinned) -> dict[str, list[str]]:
 
 
 def _refuse_what_is_not_here(archive: Archive, wanted: Wanted) -> None:
-    """Refuse to list a file that is gone, or two files under one path."""
     for each in wanted.pinned.products:
         if not archive.is_whole(each):
             raise BlobMissing(f"a file of {each.product.name!r} is not in the store")
-    clash = _clash(wanted.pinned.products)
-    if clash:
-        raise PathConflict(f"{clash} would be two different files on channel {wanted.channel}")
-
-
-def _clash(products: tuple[Planned, ...]) -> str:
-    return min(conflicting_paths(each.product for each in products), default="")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.errors import Busy, MirrorError
-from mirror.model import JobState
+from mirror.model import JobState, utcnow
 
 if TYPE_CHECKING:
     from mirror.jobs.presence import Presence
@@ -40,7 +40,9 @@ class Syncs:
             await asyncio.to_thread(self._check_free)
         with Presence(self._mirror.settings.data_dir) as presence:
             job = await asyncio.to_thread(self._add, options, by, reason, presence)
-            return await run_job(self._tools(), job, emit, stopped=JobState.CANCELLED)
+            result = await run_job(self._tools(), job, emit, stopped=JobState.CANCELLED)
+        await self._tidy(result)
+        return result
 
     async def run_queued(self, number: int) -> bool:
         """Run a queued job in this process; return False if another process has it.
@@ -54,18 +56,19 @@ class Syncs:
             job = await asyncio.to_thread(self._claim, number, presence)
             if job is None:
                 return False
-            await run_job(self._tools(), job, lambda _: None, stopped=JobState.INTERRUPTED)
+            result = await run_job(self._tools(), job, lambda _: None, stopped=JobState.INTERRUPTED)
+        await self._tidy(result)
         return True
 
     def refuse(self, number: int, error: MirrorError) -> None:
         """End a queued job that no process could be started for."""
-        from mirror.model import Problem, utcnow
+        from mirror.jobs.outcome import problem_of
 
         ended = msgspec.structs.replace(
             self._mirror.catalog.jobs.get(number),
             state=JobState.FAILED,
             ended=utcnow(),
-            error=Problem("", error.code, error.what, error.remedy),
+            error=problem_of(error),
         )
         self._mirror.catalog.jobs.update(ended, only=(JobState.QUEUED,))
 
@@ -113,6 +116,12 @@ class Syncs:
             jobs.get(number), state=JobState.WAITING, process=this_process()
         )
         return job if jobs.update(job, only=(JobState.QUEUED,)) else None
+
+    async def _tidy(self, result: SyncResult) -> None:
+        """Let snapshots and files go that nothing needs any more."""
+        if result.status in {"published", "unchanged"}:
+            published = result.status == "published"
+            await asyncio.to_thread(self._mirror.storage.tidy, published=published)
 
     def _tools(self) -> Tools:
         from mirror.sync.run import Tools
