@@ -1,11 +1,11 @@
-"""How a job ended, as an exit status."""
+"""How a job ended: its error, and an exit status."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mirror.errors import MirrorError
-from mirror.model import JobState
+from mirror.model import JobState, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from mirror.model import Job
 
 _PARTIAL = 3
+
+
+def problem_of(error: MirrorError) -> Problem:
+    """Return the error with which a job ends, as data."""
+    return Problem("", error.code, error.what, error.remedy)
 
 
 def exit_status(job: Job) -> int:

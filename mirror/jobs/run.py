@@ -12,8 +12,9 @@ import msgspec
 
 from mirror import logs
 from mirror.errors import Busy, Cancelled, JobInterrupted, MirrorError
+from mirror.jobs.outcome import problem_of
 from mirror.jobs.recording import Recorder
-from mirror.model import JobState, Problem
+from mirror.model import JobState
 from mirror.store import content_lock
 from mirror.sync.events import Note
 from mirror.sync.run import SyncOptions, run_sync
@@ -134,8 +135,7 @@ async def _succeed(recorder: Recorder, result: SyncResult) -> None:
 
 async def _fail(recorder: Recorder, error: MirrorError) -> None:
     recorder.say(f"failed: {error.what} [{error.code}]", "error", last=True)
-    problem = Problem("", error.code, error.what, error.remedy)
-    await recorder.end(JobState.FAILED, error=problem)
+    await recorder.end(JobState.FAILED, error=problem_of(error))
 
 
 async def _stop(recorder: Recorder, state: JobState) -> None:
@@ -147,4 +147,4 @@ async def _stop(recorder: Recorder, state: JobState) -> None:
         if state is JobState.INTERRUPTED
         else Cancelled(f"job {number} was cancelled")
     )
-    await recorder.end(state, error=Problem("", error.code, error.what, error.remedy))
+    await recorder.end(state, error=problem_of(error))

@@ -9,8 +9,9 @@ import msgspec
 
 from mirror.catalog.jobs import is_final
 from mirror.errors import JobInterrupted
+from mirror.jobs.outcome import problem_of
 from mirror.jobs.presence import Presence
-from mirror.model import JobState, Problem, utcnow
+from mirror.model import JobState, utcnow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,5 +60,5 @@ def _interrupted(job: Job) -> Job:
         state=JobState.INTERRUPTED,
         ended=utcnow(),
         progress=msgspec.structs.replace(job.progress, eta=None),
-        error=Problem("", error.code, error.what, error.remedy),
+        error=problem_of(error),
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.catalog.jobs import is_final
-from mirror.errors import NotCancellable
+from mirror.errors import Cancelled, NotCancellable
+from mirror.jobs.outcome import problem_of
 from mirror.model import Job, JobState, utcnow
 
 if TYPE_CHECKING:
@@ -73,7 +74,12 @@ class Jobs:
         """
         jobs = self._mirror.catalog.jobs
         job = self.get(number)
-        ended = msgspec.structs.replace(job, state=JobState.CANCELLED, cancel=True, ended=utcnow())
+        ended = msgspec.structs.replace(
+            job,
+            state=JobState.CANCELLED,
+            ended=utcnow(),
+            error=problem_of(Cancelled(f"job {number} was cancelled before it began")),
+        )
         if jobs.update(ended, only=(JobState.QUEUED,)):
             job = ended  # nobody runs it yet
         elif is_final(job.state):

@@ -17,6 +17,7 @@ from mirror.testing.sample import SampleUpstream
 
 SIZE = 6 << 20
 SLOW = trickle(chunk=128 << 10, every=0.05)  # 2.5 MB/s: one file takes about 2.5 s
+SLOWER = trickle(chunk=128 << 10, every=0.2)  # four times that: time for other processes to start
 ROOTFS = "*/squashfs"
 
 
@@ -210,6 +211,8 @@ def test_two_servers_do_each_run_once_and_never_at_the_same_time(mut, cli, upstr
 
 
 def test_two_servers_wait_for_each_other(mut, cli, upstream):
+    upstream.behave()
+    upstream.on(ROOTFS, SLOWER, times=None)
     with cli.serving() as one, cli.serving() as other:
         first = mut.mirror.jobs.start(SyncOptions(), by="test")
         until(lambda: some_came(mut))
@@ -226,6 +229,8 @@ def test_two_servers_wait_for_each_other(mut, cli, upstream):
 
 
 def test_a_second_command_waits_joins_or_fails(mut, cli, upstream):
+    upstream.behave()
+    upstream.on(ROOTFS, SLOWER, times=None)
     first = cli.start("sync", "--json")
     until(lambda: some_came(mut))
     [job] = mut.mirror.jobs.list()
@@ -237,8 +242,9 @@ def test_a_second_command_waits_joins_or_fails(mut, cli, upstream):
     until(lambda: mut.mirror.jobs.list(states=(JobState.WAITING,)))
     joined = cli("sync", "--join", "--json")
     followed = cli("job", "follow", str(job.id))
-    out, _ = first.communicate(timeout=40)
+    out, said = first.communicate(timeout=40)
     _, err = waiting.communicate(timeout=40)
+    assert first.returncode == 0, said
     assert (first.returncode, joined.status, followed.status, waiting.returncode) == (0, 0, 0, 0)
     assert f"joining job {job.id};" in joined.err
     assert joined.json() == json.loads(out)
@@ -248,6 +254,8 @@ def test_a_second_command_waits_joins_or_fails(mut, cli, upstream):
 
 
 def test_a_job_that_waits_for_its_turn_can_be_cancelled(mut, cli, upstream):
+    upstream.behave()
+    upstream.on(ROOTFS, SLOWER, times=None)
     first = cli.start("sync")
     until(lambda: some_came(mut))
     second = cli.start("sync")
@@ -257,8 +265,8 @@ def test_a_job_that_waits_for_its_turn_can_be_cancelled(mut, cli, upstream):
     assert second.returncode == 130
     assert mut.mirror.jobs.get(waiting.id).state is JobState.CANCELLED
     assert mut.mirror.jobs.get(waiting.id).started is None
-    first.communicate(timeout=40)
-    assert first.returncode == 0
+    _, err = first.communicate(timeout=40)
+    assert first.returncode == 0, err
 
 
 def _exists(process):
