@@ -52,6 +52,10 @@ class Archive:
             {version.name for each in self._each(product) for version in each.product.versions}
         )
 
+    def has(self, product: str, *versions: str) -> bool:
+        """Say whether each of these versions of a product is in some snapshot."""
+        return set(versions) <= set(self.versions(product))
+
     def names(self) -> list[str]:
         """Name every product of the snapshots that can be read, sorted."""
         return sorted({name for each in self._readable() for name in each})

@@ -186,12 +186,13 @@ class Snapshots:
 
         archive = Archive(self._mirror.store)
         names = self._named(archive, product)
+        both = [name for name in names if archive.has(name, old_version, new_version)]
         pairs = {
             name: (_manifest(archive, name, old_version), _manifest(archive, name, new_version))
-            for name in names
+            for name in both or names
         }
         if len({(old.sha256, new.sha256) for old, new in pairs.values()}) > 1:
-            raise ProductAmbiguous(f"{product!r} is {', '.join(names)}")
+            raise ProductAmbiguous(f"{product!r} may be any of: {', '.join(pairs)}")
         name, (old, new) = next(iter(pairs.items()))
         return self._compare(name, (old_version, old), (new_version, new))
 

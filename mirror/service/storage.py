@@ -147,6 +147,8 @@ class Storage:
             due = published and self._is_gc_due()
             if due or any(fate.goes for fate in self.expire()):
                 self.gc()
+            elif published:
+                self._count()
         except Busy:
             return  # the next sync runs already, and will tidy up
         except MirrorError as error:
