@@ -120,9 +120,13 @@ def show(ctx: typer.Context, number: int, as_json: AsJson = False) -> None:
         print_json(selection)
         return
     for name, value in msgspec.to_builtins(selection).items():
-        shown = " ".join(value) if isinstance(value, list | tuple) else value
-        unset = name in ("os", "release", "arches", "subarches", "labels", "source")
-        print_line(f"{name}: {shown or ('any' if unset else '')}".rstrip())
+        if isinstance(value, bool):
+            shown = "yes" if value else "no"
+        elif isinstance(value, list | tuple):
+            shown = " ".join(value)
+        else:
+            shown = str(value)
+        print_line(f"{name}: {shown or ('none' if name == 'filters' else 'any')}")
 
 
 @app.command()

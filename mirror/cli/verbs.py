@@ -123,6 +123,11 @@ def print_result(result: SyncResult) -> None:
         print_line(f"nothing new; {result.channel} stays at {result.snapshot}")
     elif result.status == "published":
         print_line(f"{result.channel} is at {result.snapshot}")
+    elif result.status == "held":
+        why = f": {result.reason}" if result.reason else ""
+        print_line(f"{result.channel} is held at {result.snapshot}{why}; nothing was fetched")
+    if result.refusal is not None:
+        _print_problems("would be refused", (result.refusal,))
 
 
 def _print_problems(label: str, problems: tuple[Problem, ...]) -> None:
