@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from mirror.catalog.schema import prepare
-from mirror.errors import MirrorError, StoreError
+from mirror.errors import CatalogDamaged, MirrorError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,8 @@ T = TypeVar("T")
 _BUSY_TIMEOUT = 30.0
 """Seconds that a write waits for another process's."""
 
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
 
 class Database:
     """The open file. Any thread may call; a transaction keeps the other threads out."""
@@ -28,7 +30,7 @@ class Database:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.RLock()
-        with self._explained():
+        with explained(self._file):
             self._connection = sqlite3.connect(
                 file, timeout=_BUSY_TIMEOUT, check_same_thread=False, isolation_level=None
             )
@@ -42,18 +44,18 @@ class Database:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return what a query finds. Raises `StoreError`."""
-        with self._lock, self._explained():
+        with self._lock, explained(self._file):
             return self._connection.execute(sql, values).fetchall()
 
     def decode(self, document: str, kind: type[T]) -> T:
         """Return the value that a `document` column holds. Raises `StoreError`."""
-        with self._explained():
+        with explained(self._file):
             return msgspec.json.decode(document, type=kind)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Write, all or nothing. Raises `StoreError`; another error undoes what was written."""
-        with self._lock, self._explained():
+        with self._lock, explained(self._file):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -62,20 +64,23 @@ class Database:
                 raise
             self._connection.execute("COMMIT")
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what SQLite says into an error that names the file."""
-        try:
-            yield
-        except MirrorError:
-            raise
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
-            raise StoreError(
-                f"the catalogue {self._file} failed: {error}",
-                remedy="Check the disk. If the file is damaged, restore it from a backup, or move "
-                "it away and run `mirror catalog rebuild`; images and snapshots do not depend on "
-                "it.",
-            ) from error
+
+@contextmanager
+def explained(file: Path) -> Iterator[None]:
+    """Turn what SQLite says into an error that names the file: `CatalogDamaged`, `StoreError`."""
+    try:
+        yield
+    except MirrorError:
+        raise
+    except (sqlite3.Error, msgspec.MsgspecError) as error:
+        # the lower byte of an extended code is the plain one
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            raise CatalogDamaged(f"the catalogue {file} is damaged: {error}") from error
+        raise StoreError(
+            f"the catalogue {file} failed: {error}",
+            remedy="Check the disk, and the file with `mirror catalog show`; images and snapshots "
+            "do not depend on it.",
+        ) from error
 
 
 def text(value: object) -> str:

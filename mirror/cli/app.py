@@ -55,6 +55,10 @@ class Root(LazyGroup):
             "mirror.cli.apply:export",
             "Write what is now, as a file for `mirror apply`.",
         ),
+        "catalog": (
+            "mirror.cli.catalog:app",
+            "The catalogue: look at it, back it up, rebuild it when it is lost.",
+        ),
         "verify": (
             "mirror.cli.storage:verify",
             "Read every blob that a snapshot names, and compare it with its digest.",
@@ -64,6 +68,10 @@ class Root(LazyGroup):
             "Drop the snapshots that retention lets go, and the files that no snapshot needs.",
         ),
         "storage": ("mirror.cli.storage:storage", "Say how full the store is."),
+        "doctor": (
+            "mirror.cli.doctor:doctor",
+            "Look at everything, and say what a MAAS of each generation would see here.",
+        ),
         "demo": (
             "mirror.cli.demo:demo",
             (

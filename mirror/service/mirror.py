@@ -88,9 +88,11 @@ class Mirror:
 
     @cached_property
     def catalog(self) -> Catalog:
-        """What the operator decided. Raises `StoreError`."""
+        """What the operator decided. Raises `CatalogMissing`, `CatalogDamaged`, `StoreError`."""
         from mirror.catalog import Catalog
+        from mirror.service.catalog_file import require
 
+        require(self.dir)
         return Catalog(self.dir.catalog)
 
     @cached_property
