@@ -205,7 +205,8 @@ def _summary(job: Job) -> str:
     if not result:
         return ""
     left_out = len(result["left_out"]) + len(result["sources"])
-    at = {"unchanged": "nothing new, at", "planned": "a dry run, at"}.get(result["status"], "at")
+    states = {"unchanged": "nothing new, at", "planned": "a dry run, at", "held": "held at"}
+    at = states.get(result["status"], "at")
     return f"{at} {result['snapshot']}{f', {left_out} problems' if left_out else ''}"
 
 

@@ -57,6 +57,8 @@ class RunnerOptions(msgspec.Struct, frozen=True):
 def main() -> int:
     """Run the schedule, or one job; return the exit status."""
     orders = sys.stdin.buffer.readline()
+    if not orders:
+        return 0  # whoever started us was gone before it could say what for
     options = msgspec.json.decode(orders, type=RunnerOptions)
     configure(options.log_level, form=options.log_format)
     try:
