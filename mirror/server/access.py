@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import hdrs, web
@@ -163,7 +162,9 @@ def refuse_cross_origin(method: str, headers: Mapping[str, str]) -> None:
     if site is not None:
         foreign = site not in {"same-origin", "none"}
     else:
-        foreign = origin is not None and urlsplit(origin).netloc != headers.get(hdrs.HOST, "")
+        # an origin is a scheme, `://` and what such a page sends as Host; or `null`
+        host = headers.get(hdrs.HOST)
+        foreign = origin is not None and (not host or origin.partition("://")[2] != host)
     if foreign:
         raise CrossOrigin(f"a page of {origin or 'another site'} may not change anything here")
 

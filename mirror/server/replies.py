@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 COPY_BYTES = 2**18
 
+TLS_BUFFER = 2**17
+"""Encrypted bytes that may wait for a client before the next are read from the file."""
+
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 
 _log = logging.getLogger(__name__)
@@ -148,13 +151,18 @@ async def _send_piece(
     piece: Piece,
     count: Callable[[int], object],
 ) -> None:
-    # what is written already must be out before the file goes past it
-    transport.set_write_buffer_limits(0)
-    await writer.drain()
-    try:
-        sent = await sendfile(transport, piece.blob, piece.start, piece.length, count)
-    except SendfileUnavailable:
+    if transport.get_extra_info("sslcontext") is not None:
+        # never 0 here: asyncio's TLS would pause for good once nothing is left to write
+        transport.set_write_buffer_limits(TLS_BUFFER)
         sent = await _copy(transport, writer, piece, count)
+    else:
+        # what is written already must be out before the file goes past it
+        transport.set_write_buffer_limits(0)
+        await writer.drain()
+        try:
+            sent = await sendfile(transport, piece.blob, piece.start, piece.length, count)
+        except SendfileUnavailable:
+            sent = await _copy(transport, writer, piece, count)
     if sent < piece.length:
         _abort(transport, piece, sent)
 

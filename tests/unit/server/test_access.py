@@ -30,6 +30,7 @@ FILES = {
 def service(mirror):
     """The verbs of the mirror that is served."""
     with Service.open(Settings(data_dir=mirror.root)) as service:
+        assert service.tokens.list() == []  # there is a catalogue before there is a snapshot
         yield service
 
 
