@@ -46,6 +46,15 @@ class Content:
         """Requests that are being answered."""
         self._blobs = blobs
         self._pinned = pinned
+        self._asked: set[str] = set()
+
+    def take_pulled(self) -> set[str]:
+        """Return the ids of the snapshots that were asked for since the last call."""
+        asked, self._asked = self._asked, set()
+        channels = self.published.channels
+        names = {each.split("/", 3)[2] if each.startswith("/") else "" for each in asked}
+        current = {channels[name].tree.snapshot for name in names if name in channels}
+        return current | {each for each in asked if not each.startswith("/")}
 
     async def answer(self, request: web.BaseRequest) -> Reply | None:
         """Return the reply, or None for a path that is not one of ours."""
@@ -53,6 +62,7 @@ class Content:
         document = self.published.documents.get(target)
         if document is not None and request.method == "GET" and not self.draining:
             # what every client asks for first, and most often
+            self._asked.add(target)
             return await self._document("GET", document, request.headers)
         target = target_of(request)
         if not target.startswith(PREFIXES):
@@ -87,6 +97,7 @@ class Content:
         if place is None:
             return None
         tree = place.tree if isinstance(place, Channel) else place
+        self._asked.add(tree.snapshot)
         document = tree.documents.get(path)
         if document is not None:
             return await self._document(method, document, headers)

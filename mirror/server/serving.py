@@ -26,6 +26,7 @@ from mirror.server.readiness import Readiness, disk_warnings, readiness
 from mirror.server.tls import tls_of
 from mirror.server.watch import INTERVAL, Watch
 from mirror.signing.key import SigningKey
+from mirror.store.pulls import Pulls
 from mirror.store.store import Store
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class _Server:
         self._store = store
         self._watch = Watch(store, options.grace)
         self._disk: tuple[str, ...] = ()
+        self._pulls = Pulls(self._store.dir.pulls)
         self._pinned = PinnedTrees(lambda snapshot_id: load_tree(store, snapshot_id))
         self.blobs = OpenBlobs(store.blobs.path)
         self.content = Content(self.blobs, self._pinned)
@@ -171,6 +173,9 @@ class _Server:
     async def refresh(self) -> None:
         """Take in what has changed on disk."""
         before = self.content.published
+        pulled = self.content.take_pulled()
+        if pulled:
+            await asyncio.to_thread(self._pulls.note, pulled)
         after = await asyncio.to_thread(self._watch.look, before)
         if after is not before:
             self.content.published = after
