@@ -42,6 +42,15 @@ class Sources:
                 return source
         raise NotFound(f"there is no boot source {name!r}")
 
+    def checked(self, source: BootSource) -> BootSource:
+        """Return a boot source as `add` would store it, and store nothing. Raises what it raises.
+
+        Blocks: it runs gpg, and reads the files that are named.
+        """
+        from mirror.service.source_rules import checked
+
+        return checked(source, self._known())
+
     def add(self, source: BootSource, *, by: str) -> BootSource:
         """Add a boot source after looking at all of it that can be looked at without the network.
 
@@ -49,7 +58,7 @@ class Sources:
         found where it named a key by fingerprint alone. Raises what `source_rules.checked` raises,
         and `AlreadyExists`.
         """
-        stored = self._checked(source)
+        stored = self.checked(source)
         self._mirror.catalog.add_source(stored)
         self._mirror.catalog.audit.record(by, "source.add", stored.name, None, stored)
         return stored
@@ -67,7 +76,7 @@ class Sources:
 
         catalog = self._mirror.catalog
         before = self.get(name)
-        after = self._checked(changed(before, changes))
+        after = self.checked(changed(before, changes))
         if after == before:
             return before
         catalog.update_source(after)
@@ -142,7 +151,7 @@ class Sources:
         """
         from mirror.service.source_report import report
 
-        stored = await asyncio.to_thread(self._checked, source)
+        stored = await asyncio.to_thread(self.checked, source)
         memory = await asyncio.to_thread(self._mirror.catalog.memory, source.name)
         stall = self._mirror.settings.sync.stall_timeout.total_seconds()
         try:
@@ -164,17 +173,6 @@ class Sources:
         """Return the same of every boot source, by name, in the order of `list`."""
         known = self._mirror.catalog.statuses.all()
         return {each.name: _with_state(each, known.get(each.name)) for each in self.list()}
-
-    # --- keys -------------------------------------------------------------------------------------
-
-    def known_keyrings(self) -> Sequence[bytes]:
-        """Return every keyring that the mirror knows: of sources, of plugins, and its own key's."""
-        return [data for _, data in self._known()]
-
-    def _checked(self, source: BootSource) -> BootSource:
-        from mirror.service.source_rules import checked
-
-        return checked(source, self._known())
 
     def _known(self) -> Iterator[Known]:
         """Find the keyrings that are known; one that can't be read now is known no more."""

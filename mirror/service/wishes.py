@@ -124,7 +124,7 @@ class Wishing:
             wish = msgspec.structs.replace(
                 wish, keyring=stored.keyring, keyring_data=stored.keyring_data
             )
-        return wish if wish == stored else self._mirror.sources._checked(wish)  # noqa: SLF001
+        return wish if wish == stored else self._mirror.sources.checked(wish)
 
     def _channels(self) -> list[str]:
         return list(self._mirror.channels.pointers())

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.errors import KeyringInvalid, KeyringMissing, SourceInvalid
-from mirror.signing.gpg import why
 from mirror.signing.home import Home
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def take_keys(keyrings: Iterable[bytes], fingerprints: Iterable[str] = ()) -> st
         wanted = list(fingerprints) or [key["fingerprint"] for key in home.gpg.list_keys()]
         taken = home.gpg.export_keys(wanted)
         if not taken:
-            raise KeyringInvalid(f"the key can't be taken out of its keyring{why(taken)}")
+            raise KeyringInvalid("gpg does not find the key in the keyrings that should have it")
         return str(taken)
     finally:
         home.close()

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -282,12 +284,21 @@ def _tls_context(source: BootSource) -> ssl.SSLContext | bool:
     if not source.ca_file:
         return True
     try:
-        context = ssl.create_default_context()
-        context.load_verify_locations(source.ca_file)
-    except OSError as error:  # ssl.SSLError is one
+        return _trusting(Path(source.ca_file).read_bytes())
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise SourceInvalid(
             f"source {source.name}: the CA file {source.ca_file} can't be used: {error}"
         ) from error
+
+
+@lru_cache(maxsize=64)
+def _trusting(certificates: bytes) -> ssl.SSLContext:
+    """Return what trusts the system's authorities and these (PEM).
+
+    Kept, for a sync with nothing new would spend nearly all of its time on reading the system's.
+    """
+    context = ssl.create_default_context()
+    context.load_verify_locations(cadata=certificates.decode("ascii", "ignore"))
     return context
 
 
