@@ -1,1 +1,1 @@
-"""What `mirror doctor` looks at: is all well, and what would a MAAS make of this mirror?"""
+"""What `mirror doctor` looks at: whether all is well, and what a MAAS would make of the mirror."""

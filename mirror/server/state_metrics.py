@@ -171,7 +171,7 @@ def _plugins(mirror: Mirror) -> Iterator[Metric]:
 
 
 def _tls(mirror: Mirror) -> Iterator[Metric]:
-    from mirror.server.certificate import expiry
+    from mirror.signing.certificate import expiry
 
     file = getattr(mirror.settings.server, "tls_certificate", None)
     if file:

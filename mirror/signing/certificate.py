@@ -17,15 +17,18 @@ def expiry(file: str | Path) -> datetime:
     try:
         _, begin, rest = Path(file).read_text("latin-1").partition(_BEGIN)
         body, _, _ = rest.partition(_END)
-        return _not_after(ssl.PEM_cert_to_DER_cert(begin + body + _END))
+        return expiry_of(ssl.PEM_cert_to_DER_cert(begin + body + _END))
     except OSError as error:
         raise TlsInvalid(f"can't read {file}: {error.strerror or error}") from error
     except (ValueError, IndexError) as error:
         raise TlsInvalid(f"{file} holds no certificate that can be read") from error
 
 
-def _not_after(der: bytes) -> datetime:
-    """Walk to the validity: Certificate, TBSCertificate, then its fifth field (RFC 5280, 4.1)."""
+def expiry_of(der: bytes) -> datetime:
+    """Return when a certificate in DER expires. Raises ValueError, IndexError.
+
+    Walks to the validity: Certificate, TBSCertificate, then its fifth field (RFC 5280, 4.1).
+    """
     _, certificate, _ = _element(der)
     _, fields, _ = _element(certificate)
     tag, _, after = _element(fields)
