@@ -119,6 +119,8 @@ def root(
 ) -> None:
     """Mirror MAAS images: verified, re-signed, served over plain HTTP."""
     configure(logging.INFO if verbose else logging.WARNING)
+    # `serve` logs more in any case; what led to an error is shown to those who ask only
+    _log.setLevel(logging.INFO if verbose else logging.WARNING)
     ctx.obj = Globals(data_dir=data_dir, config=config)
 
 

@@ -127,6 +127,7 @@ def _say_what_next(url: str, root: Path) -> None:
     print_line(f"   {mirror} snapshot show stable")
     print_line(f"   {mirror} sync")
     print_line(f"   {mirror} channel show stable")
+    print_line(f"   {mirror} token create me --role admin  # to log in with")
     print_line(f"   curl {url}/images/stable/streams/v1/index.json")
     print_line(f"   curl -O {url}/keys/mirror.gpg")
     print_line(f"   {_program('sstream-query')} --keyring=./mirror.gpg --json {url}/images/stable/")
