@@ -39,8 +39,8 @@ POLL = 1.0
 TROUBLE = 30.0
 """Seconds to wait after the catalogue, or the schedule, could not be read."""
 
-KILL_AFTER = 20.0
-"""Seconds that a job's process may take to end when it is told to."""
+KILL_AFTER = 10.0
+"""Seconds that a job's process may take to end when it is told to, or when its job has ended."""
 
 _log = logging.getLogger(__name__)
 
@@ -171,11 +171,37 @@ class _Runner:
                 with suppress(ConnectionError):
                     process.stdin.write(self._orders)
                     await process.stdin.drain()
+            await self._watch(number, process)
             status = await process.wait()
         except asyncio.CancelledError:
             await _end(process)
             raise
         await asyncio.to_thread(self._settle, number, status)
+
+    async def _watch(self, number: int, process: Process) -> None:
+        """Wait for a job's process; kill it if it hangs when it should be over.
+
+        A plugin that never returns would keep it, and all further jobs, for ever.
+        """
+        late = 0.0
+        while late < KILL_AFTER:
+            try:
+                await asyncio.wait_for(process.wait(), POLL)
+            except TimeoutError:
+                over = await asyncio.to_thread(self._should_be_over, number)
+                late = late + POLL if over else 0.0
+            else:
+                return
+        _log.error("the process of job %d hangs; killing it", number)
+        with suppress(ProcessLookupError):
+            process.kill()
+
+    def _should_be_over(self, number: int) -> bool:
+        try:
+            job = self._mirror.jobs.get(number)
+        except MirrorError:
+            return False
+        return job.cancel or job.ended is not None
 
     def _settle(self, number: int, status: int) -> None:
         self._mirror.jobs.sweep()

@@ -179,6 +179,19 @@ def test_a_killed_runner_takes_its_job_along_and_is_replaced(mut, cli, upstream)
         assert ended(mut.mirror, again.id).state is JobState.SUCCEEDED
 
 
+def test_a_job_that_hangs_is_killed_when_it_is_cancelled(mut, cli, upstream):
+    with cli.serving() as server:
+        job = mut.mirror.jobs.start(SyncOptions(), by="test")
+        until(lambda: some_came(mut))
+        os.kill(server.job_process(), signal.SIGSTOP)
+        mut.mirror.jobs.cancel(job.id, by="test")
+        assert ended(mut.mirror, job.id).state is JobState.INTERRUPTED
+        assert f"the process of job {job.id} hangs; killing it" in server.log()
+        upstream.behave()
+        again = mut.mirror.jobs.start(SyncOptions(), by="test")
+        assert ended(mut.mirror, again.id).state is JobState.SUCCEEDED
+
+
 def test_a_killed_server_leaves_no_process(mut, cli, upstream):
     with cli.serving() as server:
         job = mut.mirror.jobs.start(SyncOptions(), by="test")
