@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import re
 import socket
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aiohappyeyeballs import AddrInfoType
 
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -84,14 +86,14 @@ def scope_of(address: str) -> Scope:
 
 
 def scope_of_host(host: str) -> Scope:
-    """Say how near a host is by its name alone: a name is public until it is resolved."""
-    if host == "localhost" or host.endswith(".localhost"):
+    """Say how near a host is by its name alone: a name is public until it is resolved.
+
+    Other ways to write an IPv4 address (127.1, 0x7f000001) are no names: they count as nearest.
+    """
+    last = host.lower().rstrip(".").rpartition(".")[2]
+    if last == "localhost":
         return Scope.LOOPBACK
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return Scope.PUBLIC
-    return scope_of(host)
+    return scope_of(host.rstrip(".")) if ":" in host or _NUMBER.fullmatch(last) else Scope.PUBLIC
 
 
 def _embedded(

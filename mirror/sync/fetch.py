@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["FetchFailure", "FetchOptions", "Wanted", "fetch_files"]
 
 _HASHING_THREADS = 4
+_FILES_WITHOUT = 8
+"""Files that an address may be without, or have wrong, before the others are asked first."""
 _LOOK_AGAIN = 0.1
 """Seconds after which an idle connection considers again whether it can help."""
 
@@ -127,7 +129,9 @@ class _Fetch:
         """Files that are whole and right, and not blobs yet."""
         self._unreachable = 0
         self._failing: dict[str, int] = {}
-        """Bases that failed, with how many had failed before: they are asked last."""
+        """Bases that failed, with growing numbers: they are asked last, and in that order."""
+        self._without: Counter[str] = Counter()
+        """How many files each base did not have, or had wrong."""
         self._hashing = ThreadPoolExecutor(_HASHING_THREADS, "hash")
         self._storing = ThreadPoolExecutor(1, "store")
 
@@ -189,14 +193,12 @@ class _Fetch:
         return file if url == file.url else msgspec.structs.replace(file, url=url)
 
     def _note_failing(self, file: Wanted, error: MirrorError) -> None:
-        """Ask an address last from now on if it failed as a whole, not for want of one file."""
+        """Ask an address last from now on if it fails as a whole, or for want of many files."""
         base = file.url.removesuffix(file.path)
-        one_file = not isinstance(error, FetchError) or (
-            isinstance(error, HttpStatus) and error.status in {404, 410}
-        )
-        if one_file or base not in self._failing:
+        if base not in self._failing:
             self._emit(Note(f"{error.what} [{error.code}]; trying another address", "warning"))
-        if not one_file:
+        self._without[base] += 1 if _is_of_one_file(error) else _FILES_WITHOUT
+        if self._without[base] >= _FILES_WITHOUT:
             self._failing[base] = max(self._failing.values(), default=0) + 1
 
     async def _adopt(self) -> None:
@@ -349,6 +351,13 @@ class _Fetch:
         except BaseException:
             self._active.pop(transfer, None)
             raise
+
+
+def _is_of_one_file(error: MirrorError) -> bool:
+    """Say whether an error tells of a file only, and not of the address that should have it."""
+    if isinstance(error, HttpStatus):
+        return error.status in {404, 410}
+    return not isinstance(error, FetchError)
 
 
 def _adopt_all(blobs: WritableBlobs, lot: list[tuple[Wanted, Partial]]) -> None:

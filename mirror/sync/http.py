@@ -84,13 +84,11 @@ class Http:
                 yield response
 
     def addresses(self, path: str, first: str = "") -> list[str]:
-        """Return the URLs of a file of the stream: at every base, beginning with that of `first`.
+        """Return the URLs of a file of the stream, at every base: `first` first, if it is one.
 
-        `first` is where the file was said to be; an address that the source no longer has is not
-        asked any more.
+        An address that the source no longer has is not asked any more.
         """
-        bases = sorted(self.bases, key=lambda base: not first.startswith(base))
-        return [base + path for base in bases]
+        return sorted((base + path for base in self.bases), key=lambda url: url != first)
 
     async def close(self) -> None:
         """Close every connection."""

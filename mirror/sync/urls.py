@@ -11,6 +11,7 @@ from mirror.errors import SourceInvalid
 
 _INDEX_FILE = re.compile(r"(?P<base>.*/)(?P<path>streams/v1/[^/]+\.s?json)", re.ASCII)
 _ROOT = "streams/v1/index"
+_UNREADABLE = "(a URL that can't be read)"
 
 
 class StreamUrls(msgspec.Struct, frozen=True):
@@ -45,6 +46,8 @@ def show_url(url: str) -> str:
     """Return `url` as it may be shown: without user and password."""
     try:
         parsed = URL(url)
-        return str(parsed.with_user(None)) if parsed.raw_host else str(parsed)
+        if parsed.raw_host:
+            return str(parsed.with_user(None))
     except ValueError:
-        return "(a URL that can't be read)"
+        return _UNREADABLE
+    return _UNREADABLE if "@" in url else url  # me:secret@host has no user, as a URL

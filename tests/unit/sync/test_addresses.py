@@ -55,6 +55,9 @@ def test_a_name_is_public_until_it_is_resolved() -> None:
     assert scope_of_host("localhost") is Scope.LOOPBACK
     assert scope_of_host("x.localhost") is Scope.LOOPBACK
     assert scope_of_host("10.0.0.1") is Scope.PRIVATE
+    assert scope_of_host("fd00::1") is Scope.PRIVATE
+    for other_form in ("LOCALHOST.", "127.0.0.1.", "127.1", "2130706433", "0x7f000001", "0x7f.1"):
+        assert scope_of_host(other_form) is Scope.LOOPBACK, other_form
 
 
 class Site:

@@ -290,6 +290,15 @@ async def test_a_dead_address_is_not_tried_for_each_file_anew(source, pair):
     assert time.monotonic() - started < 20
 
 
+async def test_an_address_without_many_of_the_files_is_asked_last(source, pair):
+    (_, first), _ = pair
+    first.on("[!s]*", bad.status(404), times=None)
+    result = await source.sync()
+    assert result.status == "published"
+    connections = source.mirror.settings.sync.connections
+    assert len(images(first.paths())) <= 2 * connections < len(result.to_fetch)
+
+
 async def test_a_file_that_no_address_has_costs_its_version_only(source, pair):
     for _, upstream in pair:
         upstream.on("noble/*/boot-kernel", bad.status(404), times=None)

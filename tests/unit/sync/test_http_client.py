@@ -82,6 +82,8 @@ async def echo(request: web.BaseRequest) -> web.StreamResponse:
         ("http://me:secret@host/base/", "http://host/base/"),
         ("https://host:8443/a%20b", "https://host:8443/a%20b"),
         ("http://host:99999/", "(a URL that can't be read)"),
+        ("me:secret@host/base/", "(a URL that can't be read)"),
+        ("host/base/", "host/base/"),
     ],
 )
 def test_urls_are_shown_without_credentials(given: str, shown: str) -> None:
