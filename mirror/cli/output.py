@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mirror.errors import MirrorError
+
+
+# what moves a terminal's cursor, or turns the reading direction: others wrote much of what is shown
+_WILD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def _tame(text: str) -> str:
+    """Write control characters as JSON does, so that JSON stays what it is."""
+    return _WILD.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401  (whatever msgspec can encode)
@@ -20,13 +30,13 @@ def print_json(value: Any) -> None:  # noqa: ANN401  (whatever msgspec can encod
 
 def print_line(text: str = "") -> None:
     """Print a line on standard output."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_tame(text) + "\n")
     sys.stdout.flush()
 
 
 def print_note(text: str) -> None:
     """Print a line for a person on standard error, where it does not mix with the output."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_tame(text) + "\n")
     sys.stderr.flush()
 
 

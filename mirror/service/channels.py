@@ -167,7 +167,7 @@ class Channels:
     def hold(self, channel: str, reason: str, *, by: str) -> Pin:
         """Keep a channel where it is: nothing is published on it until `unpin`. At once.
 
-        A sync that runs already may still publish. Raises `NotFound`.
+        A sync that runs already publishes nothing then, either. Raises `NotFound`.
         """
         self.current(channel)
         before = self._holds(channel)

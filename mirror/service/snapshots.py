@@ -236,6 +236,8 @@ class Snapshots:
         name = product.product
         old = archive.products(diff.old)[name].product.versions[-1].name
         new = archive.products(diff.new)[name].product.versions[-1].name
+        if old == new and not product.items:
+            return product
         try:
             packages = self._compare(
                 name,
