@@ -17,10 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from mirror.errors import HttpStatus, TlsInvalid
 from mirror.model import Role
-from mirror.signing.certificate import expiry
 from mirror.server.meter import CODES, METHODS, ROUTES, Board
 from mirror.server.options import ServerOptions
 from mirror.server.serving import running_server
+from mirror.signing.certificate import expiry
 
 ROOT = Path(__file__).parents[3]
 ALERTS = ROOT / "packaging/prometheus/alerts.yml"
@@ -315,7 +315,7 @@ async def test_every_metric_of_the_alert_rules_is_exported(synced, certificate):
 
 async def test_every_metric_is_documented_and_no_other(synced, certificate):
     table = (ROOT / "docs/monitoring.md").read_text()
-    documented = set(re.findall(r"^\| `(mirror_[a-z0-9_]+)", table, re.M))
+    documented = set(re.findall(r"^\| `(mirror_[a-z0-9_]+)", table, re.MULTILINE))
     exported = await _everything(synced, certificate)
     base = {re.sub(r"_(bucket|sum|count)$", "", name) for name in exported.names}
     assert documented == base
@@ -336,7 +336,7 @@ async def _everything(synced, certificate):
 
 def _expressions(text):
     """Return what stands behind each `expr:`, folded lines and all."""
-    found = re.findall(r"^( +)expr:(.*(?:\n\1 +.*)*)", text, re.M)
+    found = re.findall(r"^( +)expr:(.*(?:\n\1 +.*)*)", text, re.MULTILINE)
     assert len(found) == text.count("- alert:")
     return "\n".join(body for _, body in found)
 
