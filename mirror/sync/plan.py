@@ -16,19 +16,18 @@ For each product, by name:
 
 from __future__ import annotations
 
-from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import MirrorError, PluginError
 from mirror.simplestreams.collector import collector_paused
+from mirror.sync.claims import Candidate, Claims
 from mirror.sync.clashes import clashing_versions
-from mirror.sync.contest import Contest, rank
+from mirror.sync.contest import image_of
 from mirror.sync.offers import Condemned, Considered, LeftOut, Offer, Planned
 from mirror.sync.pins import PinRules
-from mirror.sync.selecting import NOTHING, Rule, Wish, make_rules, wish_for
+from mirror.sync.selecting import NOTHING, Wish, make_rules
 from mirror.sync.versions import Versions
 
 if TYPE_CHECKING:
@@ -58,16 +57,6 @@ class Plan(msgspec.Struct, frozen=True):
     pinned: frozenset[str] = frozenset()
 
 
-class _Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A product that a source offers (or, `absent` this time, has published)."""
-
-    product: Product
-    source: BootSource
-    distribution: Distribution | None
-    wish: Wish
-    absent: bool = False
-
-
 @collector_paused()
 def make_plan(
     offers: Iterable[Offer],
@@ -92,14 +81,9 @@ def make_plan(
         chain.from_iterable(offer.products for offer in offers),
         (each.product for each in published.values()),
     )
-    planning = _Planning(
-        rules=make_rules(selections, everything),
-        plugins=plugins,
-        pins=PinRules(pins, elsewhere or {}),
-        published=published,
-        condemned=condemned or {},
-    )
-    planning.settle(offers, absent)
+    claims = Claims(make_rules(selections, everything), plugins, published)
+    claims.settle(offers, absent)
+    planning = _Planning(claims, PinRules(pins, elsewhere or {}), published, condemned or {})
     planning.decide()
     clashes = clashing_versions(planning.products, published) if planning.anything_new else {}
     if clashes:
@@ -117,105 +101,32 @@ def make_plan(
 
 
 class _Planning:
-    """The plan as it grows: `settle` who provides what, `decide` about each product, `plan`."""
+    """The plan as it grows: `decide` about each product, then `plan`."""
 
     def __init__(
         self,
-        rules: list[Rule],
-        plugins: Plugins,
+        claims: Claims,
         pins: PinRules,
         published: Mapping[str, Planned],
         condemned: Condemned,
     ) -> None:
         self.products: list[Planned] = []
         self.anything_new = False
-        self._rules = rules
-        self._plugins = plugins
+        self._claims = claims
         self._pins = pins
         self._published = published
         self._condemned = condemned
         self._left_out: list[LeftOut] = []
-        self._notes: defaultdict[str, list[str]] = defaultdict(list)
+        self._notes = claims.notes
         self._reasons: dict[str, str] = {}
-        self._sources: dict[str, BootSource] = {}
-        self._rejected: dict[tuple[str, str], list[LeftOut]] = {}
-        self._offered: dict[tuple[str, str], _Candidate] = {}
-        self._lost: dict[tuple[str, str], str] = {}
-        self._winners: dict[str, _Candidate] = {}
-        self._contest = Contest({}, {})
-
-    # --- who provides what ------------------------------------------------------------------------
-
-    def settle(self, offers: tuple[Offer, ...], absent: tuple[BootSource, ...]) -> None:
-        """Let the sources claim what is wanted of them, the one with the highest priority first."""
-        by_name = {offer.source.name: offer for offer in offers}
-        for source in sorted([*absent, *(offer.source for offer in offers)], key=rank):
-            self._sources[source.name] = source
-            offer = by_name.get(source.name)
-            for each in self._offers_of(offer) if offer else self._remains_of(source):
-                self._enter(each)
-
-    def _offers_of(self, offer: Offer) -> Iterator[_Candidate]:
-        name = offer.source.name
-        for rejected in offer.rejected:
-            failures = self._rejected.setdefault((name, rejected.product), [])
-            failures.append(LeftOut(rejected.product, rejected.version, rejected.error))
-        for product in offer.products:
-            subject = product
-            if not product.versions and (ours := self._ours(product.name, name)):
-                subject = ours.product  # none of them could be read: ask about what is published
-            distribution, wish = self._look_at(subject, name)
-            candidate = _Candidate(product, offer.source, distribution, wish)
-            self._offered[name, product.name] = candidate
-            yield candidate
-
-    def _remains_of(self, source: BootSource) -> Iterator[_Candidate]:
-        for ours in self._published.values():
-            if ours.source == source.name:
-                distribution, wish = self._look_at(ours.product, source.name)
-                yield _Candidate(ours.product, source, distribution, wish, absent=True)
-
-    def _enter(self, candidate: _Candidate) -> None:
-        product, source = candidate.product, candidate.source
-        unclaimed = candidate.distribution is None
-        kept = unclaimed and self._ours(product.name, source.name) is not None
-        if not kept and (unclaimed or not candidate.wish.keep):
-            return
-        lost = self._contest.enter(product, source)
-        if not lost:
-            self._winners[product.name] = candidate
-            return
-        self._lost[source.name, product.name] = lost
-        winner = self._winners.get(product.name)
-        if winner is not None:
-            order = "lower" if winner.source.priority > source.priority else "the same"
-            note = f"also offered by {source.name!r}, of {order} priority"
-            self._notes[product.name].append(note)
-
-    def _look_at(self, product: Product, source: str) -> tuple[Distribution | None, Wish]:
-        """Return who claims a product and what is wanted of it; a plugin that fails claims none."""
-        try:
-            distribution = self._plugins.claimant(product)
-            return distribution, wish_for(product, source, self._rules, distribution)
-        except MirrorError:
-            raise
-        except Exception as error:  # noqa: BLE001  (a plugin's code: anything may come)
-            if product.name in self._published:
-                failed = PluginError(f"a plugin failed to look at {product.name!r}: {error!r}")
-                self._left_out.append(LeftOut(product.name, "", failed))
-            return None, NOTHING
-
-    def _ours(self, product: str, source: str) -> Planned | None:
-        """Return the product as it is published, if it came from this source."""
-        ours = self._published.get(product)
-        return ours if ours is not None and ours.source == source else None
+        self._gave_way: list[tuple[Planned, Distribution, Wish]] = []
 
     # --- what is published of it ------------------------------------------------------------------
 
     def decide(self) -> None:
         """Decide about each product, by name."""
-        for name in sorted({*self._winners, *self._published}):
-            winner, ours = self._winners.get(name), self._published.get(name)
+        for name in sorted({*self._claims.winners, *self._published}):
+            winner, ours = self._claims.winners.get(name), self._published.get(name)
             if winner is None:
                 self._leave_or_keep(self._published[name])
             elif winner.distribution is None:
@@ -224,13 +135,22 @@ class _Planning:
                 self._keep_of(winner, ours)
             else:
                 self._take(winner, winner.distribution, ours)
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Keep what gave way to a source of which nothing can be published after all."""
+        provided = {image_of(each.product) for each in self.products} if self._gave_way else set()
+        for published, distribution, wish in self._gave_way:
+            if image_of(published.product) not in provided:
+                self._notes[published.product.name].append("kept: its new source has nothing good")
+                self._keep(published, distribution, wish)
 
     def _take(
-        self, winner: _Candidate, distribution: Distribution, published: Planned | None
+        self, winner: Candidate, distribution: Distribution, published: Planned | None
     ) -> None:
         """Plan a product that its source offers."""
         product, source = winner.product, winner.source.name
-        failures = self._rejected.pop((source, product.name), [])
+        failures = self._claims.rejected.pop((source, product.name), [])
         self._left_out += failures
         newest = max(product.versions[-1].name, *(each.version for each in failures), "")
         stored = self._stored(winner, newest)
@@ -250,10 +170,10 @@ class _Planning:
         if chosen:
             kept = msgspec.structs.replace(product, versions=chosen)
             self.products.append(Planned(kept, source, distribution))
-        elif published is not None and published.source in self._sources:
+        elif published is not None and published.source in self._claims.sources:
             self.products.append(msgspec.structs.replace(published, distribution=distribution))
 
-    def _stored(self, winner: _Candidate, newest: str) -> dict[str, Version]:
+    def _stored(self, winner: Candidate, newest: str) -> dict[str, Version]:
         """Return the published versions that may stay beside what the source lists."""
         product, passing = winner.product, winner.wish.passing
         published = self._published.get(product.name)
@@ -312,30 +232,37 @@ class _Planning:
         self.anything_new |= versions.anything_new
         return versions.left_out
 
-    def _keep_of(self, winner: _Candidate, published: Planned | None) -> None:
+    def _keep_of(self, winner: Candidate, published: Planned | None) -> None:
         """Keep what is published of a source that could not be read, or not this product of it."""
         key = (winner.source.name, winner.product.name)
-        failures = [] if winner.absent else self._rejected.pop(key, [])
+        failures = [] if winner.absent else self._claims.rejected.pop(key, [])
         self._left_out += failures
         if failures:
             self._reasons[winner.product.name] = _why_left_out(failures)
-        if published is not None and published.source in self._sources:
+        if published is not None and published.source in self._claims.sources:
             self._keep(published, winner.distribution, winner.wish)
 
     def _leave_or_keep(self, published: Planned) -> None:
         """Let go what no selection wants, or another source provides; keep what has vanished."""
         name, source = published.product.name, published.source
-        if source not in self._sources or (source, name) in self._offered:
+        key = (source, name)
+        if source not in self._claims.sources:
             return
-        if (source, name) in self._lost:
+        if key in self._claims.offered and key not in self._claims.lost:
             return
-        distribution, wish = self._look_at(published.product, source)
+        distribution, wish = self._claims.look_at(published.product, source)
         if distribution is None:
-            self._keep_unclaimed(published)
+            if key not in self._claims.lost:
+                self._keep_unclaimed(published)
             return
-        if not wish.keep or not self._contest.is_free_for(published.product, source):
+        if not wish.keep:
             return
-        if (source, name) not in self._rejected:
+        if key in self._claims.lost or not self._claims.contest.is_free_for(
+            published.product, source
+        ):
+            self._gave_way.append((published, distribution, wish))
+            return
+        if key not in self._claims.rejected:
             self._notes[name].append("vanished upstream: kept as it was")
         self._keep(published, distribution, wish)
 
@@ -364,14 +291,17 @@ class _Planning:
 
     def plan(self) -> Plan:
         """Return the plan."""
+        self.products.sort(key=lambda each: each.product.name)
         taken = {each.product.name: each.source for each in self.products}
         considered = tuple(self._considered(taken))
-        for each in self._offered:
-            self._rejected.pop(each, None)  # of what is not taken, rejections are nobody's business
-        unreadable = chain.from_iterable(self._rejected.values())
+        for each in self._claims.offered:
+            self._claims.rejected.pop(
+                each, None
+            )  # of what is not taken, rejections are nobody's business
+        unreadable = chain.from_iterable(self._claims.rejected.values())
         return Plan(
             products=tuple(self.products),
-            left_out=(*self._left_out, *unreadable),
+            left_out=(*self._claims.failed, *self._left_out, *unreadable),
             notes=dict(self._notes),
             considered=considered,
             sought=frozenset(self._pins.sought),
@@ -379,14 +309,14 @@ class _Planning:
         )
 
     def _considered(self, taken: Mapping[str, str]) -> Iterator[Considered]:
-        for (source, name), each in self._offered.items():
+        for (source, name), each in self._claims.offered.items():
             is_taken = taken.get(name) == source
-            reason = self._lost.get((source, name)) or self._reason(each)
+            reason = self._claims.lost.get((source, name)) or self._reason(each)
             yield Considered(each.product, source, each.distribution, is_taken, reason)
 
-    def _reason(self, candidate: _Candidate) -> str:
+    def _reason(self, candidate: Candidate) -> str:
         product = candidate.product
-        if self._winners.get(product.name) is candidate:
+        if self._claims.winners.get(product.name) is candidate:
             return self._reasons.get(product.name, "")
         if candidate.distribution is None:
             note = "no plugin claims it: not taken"

@@ -169,3 +169,17 @@ def test_a_source_that_is_gone_takes_its_unclaimed_products_along():
     assert sources(plan_of(offer(source="y"), published=published)) == {}
     kept = plan_of(offer(source="y"), published=published, absent=[BootSource("x", "http://x/")])
     assert sources(kept) == {"a": "x"}
+
+
+def test_a_new_winner_of_which_nothing_is_good_leaves_the_other_names_that_are_published():
+    low = offer(*of("noble", "low:ga"), source="low")
+    published = as_published(plan_of(low))
+    high = offer(*of("noble", "high:ga"), *of("jammy", "j"), source="high", priority=1)
+    bad = {("high:ga", "1"): DigestMismatch("bad")}
+    plan = plan_of(low, high, published=published, condemned=bad)
+    assert sources(plan) == {"j": "high", "low:ga": "low"}
+    assert plan.notes == {"low:ga": ["kept: its new source has nothing good"]}
+    absent = plan_of(high, published=published, condemned=bad, absent=[low.source])
+    assert sources(absent) == {"j": "high", "low:ga": "low"}
+    good = plan_of(low, high, published=published)
+    assert sources(good) == {"high:ga": "high", "j": "high"}

@@ -1,0 +1,122 @@
+"""Who provides what: the sources claim the products that are wanted of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mirror.errors import MirrorError, PluginError
+from mirror.sync.contest import Contest, rank
+from mirror.sync.offers import LeftOut
+from mirror.sync.selecting import NOTHING, Rule, Wish, wish_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mirror.api import Distribution
+    from mirror.model import BootSource, Product
+    from mirror.plugin_manager import Plugins
+    from mirror.sync.offers import Offer, Planned
+
+Key = tuple[str, str]
+"""(source, product)."""
+
+
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """A product that a source offers (or, `absent` this time, has published)."""
+
+    product: Product
+    source: BootSource
+    distribution: Distribution | None
+    wish: Wish
+    absent: bool = False
+
+
+class Claims:
+    """What the sources offer, and which of them provides each product.
+
+    `winners` are by product name; `lost` says why a source may not provide a product that is wanted
+    of it. `rejected` is what could not be read; `failed` are products that a plugin could not look
+    at. `notes` is what a person should know, by product name.
+    """
+
+    def __init__(
+        self, rules: list[Rule], plugins: Plugins, published: Mapping[str, Planned]
+    ) -> None:
+        self.sources: dict[str, BootSource] = {}
+        self.offered: dict[Key, Candidate] = {}
+        self.winners: dict[str, Candidate] = {}
+        self.lost: dict[Key, str] = {}
+        self.rejected: dict[Key, list[LeftOut]] = {}
+        self.failed: list[LeftOut] = []
+        self.notes: defaultdict[str, list[str]] = defaultdict(list)
+        self.contest = Contest({}, {})
+        self._rules = rules
+        self._plugins = plugins
+        self._published = published
+
+    def settle(self, offers: tuple[Offer, ...], absent: tuple[BootSource, ...]) -> None:
+        """Let the sources claim what is wanted of them, the one with the highest priority first."""
+        by_name = {offer.source.name: offer for offer in offers}
+        for source in sorted([*absent, *(offer.source for offer in offers)], key=rank):
+            self.sources[source.name] = source
+            offer = by_name.get(source.name)
+            for each in self._offers_of(offer) if offer else self._remains_of(source):
+                self._enter(each)
+
+    def _offers_of(self, offer: Offer) -> Iterator[Candidate]:
+        name = offer.source.name
+        for rejected in offer.rejected:
+            failures = self.rejected.setdefault((name, rejected.product), [])
+            failures.append(LeftOut(rejected.product, rejected.version, rejected.error))
+        for product in offer.products:
+            subject = product
+            if not product.versions and (ours := self._ours(product.name, name)):
+                subject = ours.product  # none of them could be read: ask about what is published
+            distribution, wish = self.look_at(subject, name)
+            candidate = Candidate(product, offer.source, distribution, wish)
+            self.offered[name, product.name] = candidate
+            yield candidate
+
+    def _remains_of(self, source: BootSource) -> Iterator[Candidate]:
+        for ours in self._published.values():
+            if ours.source == source.name:
+                distribution, wish = self.look_at(ours.product, source.name)
+                yield Candidate(ours.product, source, distribution, wish, absent=True)
+
+    def _enter(self, candidate: Candidate) -> None:
+        product, source = candidate.product, candidate.source
+        unclaimed = candidate.distribution is None
+        kept = unclaimed and self._ours(product.name, source.name) is not None
+        if not kept and (unclaimed or not candidate.wish.keep):
+            return
+        lost = self.contest.enter(product, source)
+        if not lost:
+            self.winners[product.name] = candidate
+            return
+        self.lost[source.name, product.name] = lost
+        winner = self.winners.get(product.name)
+        if winner is not None:
+            order = "lower" if winner.source.priority > source.priority else "the same"
+            note = f"also offered by {source.name!r}, of {order} priority"
+            self.notes[product.name].append(note)
+
+    def look_at(self, product: Product, source: str) -> tuple[Distribution | None, Wish]:
+        """Return who claims a product and what is wanted of it; a plugin that fails claims none."""
+        try:
+            distribution = self._plugins.claimant(product)
+            return distribution, wish_for(product, source, self._rules, distribution)
+        except MirrorError:
+            raise
+        except Exception as error:  # noqa: BLE001  (a plugin's code: anything may come)
+            if product.name in self._published:
+                failed = PluginError(f"a plugin failed to look at {product.name!r}: {error!r}")
+                self.failed.append(LeftOut(product.name, "", failed))
+            return None, NOTHING
+
+    def _ours(self, product: str, source: str) -> Planned | None:
+        """Return the product as it is published, if it came from this source."""
+        ours = self._published.get(product)
+        return ours if ours is not None and ours.source == source else None
