@@ -253,7 +253,7 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
-    """Its process ended without a word: killed, or the machine went down."""
+    """Its process was stopped or killed before it was done, or the machine went down."""
 
 
 class Progress(msgspec.Struct, frozen=True):
