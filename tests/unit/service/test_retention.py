@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from harness import MirrorUnderTest
 
 from mirror.errors import Busy
 from mirror.model import utcnow
@@ -15,6 +16,7 @@ from mirror.service import Mirror
 from mirror.settings import RetentionSettings, StoreSettings
 from mirror.store import content_lock
 from mirror.store.pulls import Pulls
+from mirror.store.reach import references
 from mirror.store.snapshots import created_at
 from mirror.store.verify import verify_store
 
@@ -134,21 +136,26 @@ def test_not_while_a_sync_runs(strict, four):
 
 
 def test_a_sync_lets_go_what_retention_does(strict, four):
-    from harness import MirrorUnderTest
-
     MirrorUnderTest(strict).sync_now()
     left = strict.store.snapshots.ids()
     assert left[:-1] == four[3:]
     assert strict.audit.list()[0].actor == "retention"
 
 
-def test_a_damaged_snapshot_does_not_make_a_sync_fail(strict, four, caplog):
-    from harness import MirrorUnderTest
-
+def test_a_damaged_snapshot_goes_as_others_do(strict, four):
     (strict.dir.snapshots / f"{four[2]}.json.zst").write_bytes(b"damaged")
     assert MirrorUnderTest(strict).sync_now().status == "published"
-    # it was among those that go, or stops gc with a word about it
-    assert strict.store.snapshots.ids()
+    assert strict.store.snapshots.ids()[:-1] == [four[3]]
+
+
+def test_a_damaged_snapshot_that_stays_stops_gc_and_not_the_sync(strict, four, caplog):
+    strict.channels.create("site-a", four[0], by="me")
+    (strict.dir.snapshots / f"{four[0]}.json.zst").write_bytes(b"damaged")
+    blobs = set(strict.store.blobs.hashes())
+    assert MirrorUnderTest(strict).sync_now().status == "published"
+    assert "could not tidy up" in caplog.text
+    assert blobs <= set(strict.store.blobs.hashes())
+    assert four[0] in strict.store.snapshots.ids()
 
 
 def test_the_state_is_counted_now_and_then(mut, four):
@@ -160,3 +167,23 @@ def test_the_state_is_counted_now_and_then(mut, four):
     blobs.add_bytes(b"one more")
     assert mut.mirror.storage.state().blobs == first.blobs
     assert first.free > 0
+
+
+@pytest.mark.slow
+def test_gc_may_be_killed_at_any_instant(strict, four, cli):
+    age_all(strict)
+    (cli.data_dir / "mirror.toml").write_text(
+        '[retention]\nkeep = 1\nage = "0 s"\nunpulled = "0 s"\n[store]\ngrace = "0 s"\n'
+    )
+    for wait in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7):
+        process = cli.start("gc")
+        time.sleep(wait)
+        process.kill()
+        process.communicate(timeout=30)
+        assert verify_store(strict.store).damaged == ()
+        assert strict.channels.current("stable") == four[3]
+    ran = cli("gc", "--json")
+    assert ran.status == 0, ran.err
+    assert strict.store.snapshots.ids() == four[3:]
+    needed = {ref.sha256 for _, ref in references(strict.store.snapshots.load(four[3]))}
+    assert set(strict.store.blobs.hashes()) == needed
