@@ -325,7 +325,7 @@ class Schedule(msgspec.Struct, frozen=True):
 
 
 class Role(StrEnum):
-    """What the holder of a token may do; the table in docs/operators.md says it route by route."""
+    """What the holder of a token may do; docs/access.md has the table."""
 
     ADMIN = "admin"
     OPERATOR = "operator"

@@ -13,7 +13,9 @@ import binascii
 import secrets
 import time
 from base64 import b64decode
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,7 +37,7 @@ from mirror.errors import (
 from mirror.model import Role, utcnow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mirror.model import Token
     from mirror.service.tokens import Tokens
@@ -51,11 +53,11 @@ MAX_REMEMBERED = 1024
 VERIFIERS = 2
 """How many tokens one process compares at once; the others wait for their turn ..."""
 
-MAX_WAITING = 64
+MAX_WAITING = 1024
 """... if there are not more than so many of them,"""
 
-MAX_WAITING_FROM_ONE = 16
-"""nor more than so many from one address."""
+MAX_WAITING_FROM_ONE = 256
+"""nor more than so many from one address: as many racks as may start at once behind one router."""
 
 WRONG_BURST, WRONG_PAUSE = 20, 3.0
 """From one address: so many wrong tokens are answered 401, then one every few seconds."""
@@ -188,7 +190,7 @@ class Access:
         self._hash_key = secrets.token_bytes(32)
         self._known: dict[bytes, _Known] = {}
         self._checking: dict[bytes, asyncio.Task[Token]] = {}
-        self._waiting: dict[str, int] = {}
+        self._waiting: Counter[str] = Counter()
         self._threads = ThreadPoolExecutor(VERIFIERS, thread_name_prefix="tokens")
         self._wrong: Attempts[str] = Attempts(WRONG_BURST, WRONG_PAUSE, clock=clock)
         self._tries: Attempts[tuple[str, str]] = Attempts(TRIES_BURST, TRIES_PAUSE, clock=clock)
@@ -218,10 +220,9 @@ class Access:
         """Look the token up, once for all the requests that bring it at the same time."""
         task = self._checking.get(key)
         if task is None:
-            self._take_turn(address)
             task = asyncio.create_task(self._confirm(key, presented, address))
             self._checking[key] = task
-            task.add_done_callback(lambda done: self._checked(key, address, done))
+            task.add_done_callback(lambda done: self._checked(key, done))
         try:
             # whoever asked first may go away; the others still wait for it
             return await asyncio.shield(task)
@@ -230,19 +231,22 @@ class Access:
             self._complain(self._wrong.wait(address))
             raise
 
-    def _take_turn(self, address: str) -> None:
-        if (
-            len(self._checking) >= MAX_WAITING
-            or self._waiting.get(address, 0) >= MAX_WAITING_FROM_ONE
-        ):
+    @contextmanager
+    def _turn(self, address: str) -> Iterator[None]:
+        """Stand in the queue of those whose secret is to be compared."""
+        mine = self._waiting.get(address, 0)
+        if self._waiting.total() >= MAX_WAITING or mine >= MAX_WAITING_FROM_ONE:
             raise TooManyAttempts("too many tokens are being checked just now", retry_after=1)
-        self._waiting[address] = self._waiting.get(address, 0) + 1
+        self._waiting[address] += 1
+        try:
+            yield
+        finally:
+            self._waiting[address] -= 1
+            if not self._waiting[address]:
+                del self._waiting[address]
 
-    def _checked(self, key: bytes, address: str, task: asyncio.Task[Token]) -> None:
+    def _checked(self, key: bytes, task: asyncio.Task[Token]) -> None:
         del self._checking[key]
-        self._waiting[address] -= 1
-        if not self._waiting[address]:
-            del self._waiting[address]
         if not task.cancelled():
             task.exception()  # its waiters may all have gone: nobody else looks at it
 
@@ -260,7 +264,8 @@ class Access:
         self._tries.charge(attempt)
         refused = False
         try:
-            token = await self._in_thread(lambda: self._tokens().authenticate(presented))
+            with self._turn(address):
+                token = await self._in_thread(lambda: self._tokens().authenticate(presented))
         except TokenRequired:
             refused = True
             raise
