@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import large, peers, report, serving, sync
+from benchmarks import large, peers, report, serving, startup, sync
 from benchmarks.context import Context
 from benchmarks.processes import Failed
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BENCHMARKS: dict[str, Callable[[Context], list[report.Row]]] = {
+    "startup": startup.startup,
     "cold-loopback": sync.cold_loopback,
     "cold-line": sync.cold_line,
     "cold-limited": sync.cold_limited,

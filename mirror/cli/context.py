@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import os
 import signal
@@ -42,6 +41,8 @@ class Globals:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end; Ctrl-C and SIGTERM end it cleanly, as the error `Cancelled`."""
+    import asyncio
+
     try:
         return asyncio.run(_until_sigterm(work))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -49,6 +50,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _until_sigterm(work: Coroutine[Any, Any, T]) -> T:
+    import asyncio
+
     task = asyncio.ensure_future(work)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,6 +148,8 @@ class Sources:
         seen before counts. Raises what is wrong with it if no address answers with a stream that
         can be believed.
         """
+        import asyncio
+
         from mirror.service.source_report import report
 
         stored = await asyncio.to_thread(self.checked, source)

@@ -81,3 +81,21 @@ def test_what_is_not_understood_is_an_error(tmp_path, text, said):
 def test_a_named_file_must_exist(tmp_path):
     with pytest.raises(SettingsInvalid, match="there is no settings file"):
         load_settings(config=tmp_path / "none.toml")
+
+
+def test_a_section_may_be_half_in_the_file_and_half_in_the_environment(tmp_path, monkeypatch):
+    (tmp_path / "mirror.toml").write_text(
+        "[server]\nport = 81\nhost = '::1'\n[sync]\nattempts = 3\n"
+    )
+    monkeypatch.setenv("MIRROR_SERVER__PORT", "82")
+    monkeypatch.setenv("mirror_plugins__allow", '["ubuntu"]')
+    settings = load_settings(data_dir=tmp_path)
+    assert (settings.server.port, settings.server.host) == (82, "::1")
+    assert settings.sync.attempts == 3
+    assert settings.plugins.allow == ("ubuntu",)
+
+
+def test_a_list_in_the_environment_that_is_not_json_is_explained(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIRROR_PLUGINS__ALLOW", "ubuntu")
+    with pytest.raises(SettingsInvalid, match=r"plugins.*not JSON"):
+        load_settings(data_dir=tmp_path)
