@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -161,11 +161,17 @@ class Serving:
         return next(iter(self._children(runner, "--job")), 0) if runner else 0
 
     def _children(self, parent: int, word: str) -> list[int]:
-        found = subprocess.run(
-            ["ps", "--ppid", str(parent), "-o", "pid=,args="],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        lines = (line.split(maxsplit=1) for line in found.stdout.splitlines())
-        return [int(pid) for pid, command in lines if word in command]
+        return [pid for pid, command in children(parent).items() if word in command]
+
+
+def children(parent: int) -> dict[int, str]:
+    """Return the command of each process that `parent` started, by its id."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it may end while we look
+            # what stands before the last parenthesis is its name, which may hold anything
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[1]) == parent and fields[0] != "Z":
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ")
+                found[int(process.name)] = command.decode(errors="replace")
+    return found

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
+from harness import children
 
 from mirror.errors import AddressUnusable, NotInitialised, PortInUse
 from mirror.server.supervisor import run_server
@@ -35,12 +36,7 @@ class Running:
 
     def workers(self):
         """Return the ids of the worker processes."""
-        tasks = Path(f"/proc/{self.process.pid}/task")
-        return {
-            int(child)
-            for task in tasks.iterdir()
-            for child in (task / "children").read_text().split()
-        }
+        return set(children(self.process.pid))
 
     async def log(self):
         return (await self.process.stderr.read()).decode()
