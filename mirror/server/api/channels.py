@@ -22,8 +22,8 @@ from mirror.errors import (
 )
 from mirror.model import Pin, Switch
 from mirror.server.access import require
-from mirror.server.api.inputs import Name, Number, Paged, Text, matching
-from mirror.server.api.pages import Page, cursor_number, page
+from mirror.server.api.inputs import Counted, Name, Number, Paged, Text, matching
+from mirror.server.api.pages import Page, page
 from mirror.server.api.route import Call, Route
 from mirror.service.channels import ChannelState
 
@@ -83,7 +83,7 @@ def show(call: Call) -> ChannelState:
 def history(call: Call) -> Page[Switch]:
     """Return what it published, the newest first. A cursor counts the entries before it."""
     entries = call.mirror.channels.history(call.where.channel)
-    end = min(cursor_number(call.query.after) or len(entries), len(entries))
+    end = min(int(call.query.after or 0) or len(entries), len(entries))
     start = max(0, end - call.query.limit)
     return Page(tuple(reversed(entries[start:end])), str(start) if start else "")
 
@@ -218,7 +218,7 @@ ROUTES = (
         summary="List what a channel published, the newest first.",
         tag=TAG,
         where=ByName,
-        query=Paged,
+        query=Counted,
         returns=Page[Switch],
     ),
     Route(

@@ -110,7 +110,7 @@ def _event(name: str, value: Any, number: int | None = None) -> bytes:
 
 def _last_event(value: str) -> int:
     if not value:
-        return 0
+        return 0  # none was sent yet
     if not (value.isascii() and value.isdecimal() and len(value) <= 15):
         raise BodyInvalid(f"Last-Event-ID {value[:40]!r} is not the number of a line")
     return int(value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import BodyInvalid
+from mirror.errors import SourceInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ _OURS = Path("/etc/maas-image-mirror")
 def check_files(
     wanted: Mapping[str, object], known: list[BootSource], *, suggested: tuple[str, ...] = ()
 ) -> None:
-    """Raise `BodyInvalid` for a file that a request may not name.
+    """Raise `SourceInvalid` for a file that a request may not name.
 
     Allowed are those in the usual places, those that plugins suggest as keyrings, and those that a
     boot source has for the same purpose already: somebody with a shell chose them.
@@ -47,7 +47,7 @@ def check_files(
         if field == "keyring" and path in suggested:
             continue
         if not _is_allowed(Path(path), field):
-            raise BodyInvalid(
+            raise SourceInvalid(
                 f"{field} {path!r} is not in a place that a request may name",
                 remedy=f"Put the file below {_OURS}/, or name it on the command line "
                 "(`mirror source`). A keyring can be sent as keyring_data.",

@@ -63,6 +63,13 @@ class Paged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: Annotated[str, matching(TEXT_FORM, max_length=500)] = ""
 
 
+class Counted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of a list whose cursors are numbers."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    after: Annotated[str, matching("[0-9]{0,15}")] = ""
+
+
 def accepting(
     model: type[msgspec.Struct], name: str, /, *, leave_out: tuple[str, ...] = (), **limits: Any
 ) -> type[msgspec.Struct]:

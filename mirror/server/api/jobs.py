@@ -10,8 +10,8 @@ from msgspec import Meta
 from mirror.access.rights import Right
 from mirror.errors import BodyInvalid, NotCancellable, TooManyStreams
 from mirror.model import Job, JobState, LogLine
-from mirror.server.api.inputs import Count, Name, Number, Paged, accepting, made
-from mirror.server.api.pages import Page, cursor_number, window
+from mirror.server.api.inputs import Count, Counted, Name, Number, accepting, made
+from mirror.server.api.pages import Page, window
 from mirror.server.api.route import EVENTS, Call, Route
 from mirror.sync.run import SyncOptions
 
@@ -32,7 +32,7 @@ class ById(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Number
 
 
-class JobsWanted(Paged, frozen=True, forbid_unknown_fields=True):
+class JobsWanted(Counted, frozen=True, forbid_unknown_fields=True):
     """Which jobs: in one of these states (none: in any)."""
 
     state: Annotated[tuple[JobState, ...], Meta(max_length=10)] = ()
@@ -48,7 +48,7 @@ class LinesWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def list_(call: Call) -> Page[Job]:
     """Return jobs, the newest first."""
     query = call.query
-    before = cursor_number(query.after)
+    before = int(query.after or 0)
     found = call.mirror.jobs.list(before=before, limit=query.limit + 1, states=query.state)
     return window(found, lambda job: job.id, query.limit)
 

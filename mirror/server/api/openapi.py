@@ -36,6 +36,16 @@ if TYPE_CHECKING:
 
 PREFIX = "/api/v1"
 
+_EVENT = {
+    "description": "One event of the stream; `data` is JSON.",
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"enum": ["progress", "log", "end"]},
+        "data": {"type": "string"},
+    },
+}
+
 _REF = "#/components/schemas/{name}"
 _ABOUT = """\
 Everything that an operator controls on this mirror: the same verbs as on its command line.
@@ -144,17 +154,19 @@ def _inlined(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, An
 
 
 def _headers(route: Route) -> Iterable[dict[str, Any]]:
-    names = ["If-Match"] if route.current is not None else []
+    headers: dict[str, dict[str, Any]] = {}
+    if route.current is not None:
+        headers["If-Match"] = {"type": "string"}
     if route.media != JSON:
-        names.append("Last-Event-ID")
-    for name in names:
-        yield {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+        headers["Last-Event-ID"] = {"type": "string", "pattern": "^[0-9]{0,15}$"}
+    for name, schema in headers.items():
+        yield {"name": name, "in": "header", "required": False, "schema": schema}
 
 
 def _success(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
     if route.media != JSON:
-        answer["content"] = {route.media: {"schema": {"type": "string"}}}
+        answer["content"] = {route.media: {"schema": _EVENT}}
         return {str(route.status): answer}
     if route.returns is None:
         return {str(route.status): answer}

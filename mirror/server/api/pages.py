@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from mirror.catalog.available import Page
-from mirror.errors import BodyInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mirror.server.api.inputs import Paged
 
-__all__ = ["Page", "cursor_number", "page", "window"]
+__all__ = ["Page", "page", "window"]
 
 T = TypeVar("T")
 
@@ -33,12 +32,3 @@ def window(items: list[T], key: Callable[[T], object], limit: int) -> Page[T]:
     more = len(items) > limit
     shown = tuple(items[:limit])
     return Page(shown, str(key(shown[-1])) if more else "")
-
-
-def cursor_number(after: str) -> int:
-    """Return the number that a cursor is, 0 for none. Raises `BodyInvalid`."""
-    if not after:
-        return 0
-    if not (after.isascii() and after.isdecimal() and len(after) <= 15):
-        raise BodyInvalid(f"`after` is {after!r}, which no `next` of this list ever was")
-    return int(after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -72,9 +73,27 @@ async def read_body(route: Route, request: web.Request) -> Any:
         said = request.headers.get("Content-Type", "nothing")
         raise ContentTypeUnsupported(f"the body is said to be {said}, not {JSON}")
     try:
-        return msgspec.json.decode(data, type=route.body)
+        return _decode(data, route.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BodyInvalid(f"the body: {error}") from None
+
+
+def _decode(data: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError:
+        with suppress(msgspec.MsgspecError):
+            return msgspec.convert(_DECODER.decode(data), kind)
+        raise
+
+
+def _number(text: str) -> int | float:
+    """Read a number with a point or exponent; to JSON Schema, 1.0 is an integer."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_number)
 
 
 async def _receive(request: web.Request) -> bytes:

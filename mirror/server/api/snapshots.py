@@ -19,8 +19,8 @@ from mirror.errors import (
 )
 from mirror.publish.diff import SnapshotDiff
 from mirror.publish.manifests import PackageDiff
-from mirror.server.api.inputs import TEXT_FORM, Name, Paged, matching, unsaid
-from mirror.server.api.pages import Page, cursor_number, page
+from mirror.server.api.inputs import TEXT_FORM, Counted, Name, Paged, matching, unsaid
+from mirror.server.api.pages import Page, page
 from mirror.server.api.route import Call, Route
 from mirror.service.snapshots import PublishedItem, SnapshotContents, SnapshotSummary
 from mirror.store.locks import file_lock
@@ -36,6 +36,12 @@ _Asked = Annotated[str, matching(TEXT_FORM, min_length=1, max_length=500)]
 class ById(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which snapshot, by its id."""
 
+    snapshot: Annotated[str, matching("[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", max_length=64)]
+
+
+class ByAnyName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which snapshot, by its id or as that of a channel."""
+
     snapshot: Name
 
 
@@ -45,7 +51,7 @@ class ListWanted(Paged, frozen=True, forbid_unknown_fields=True):
     unique: bool = False
 
 
-class ContentsWanted(Paged, frozen=True, forbid_unknown_fields=True):
+class ContentsWanted(Counted, frozen=True, forbid_unknown_fields=True):
     """Which files: those of this product ('': of all)."""
 
     product: Annotated[str, matching(TEXT_FORM, max_length=500)] = ""
@@ -92,7 +98,7 @@ def contents(call: Call) -> Page[PublishedItem]:
     items = _contents(call).items
     if query.product:
         items = tuple(each for each in items if each.product == query.product)
-    start = cursor_number(query.after)
+    start = int(query.after or 0)
     end = start + query.limit
     return Page(items[start:end], str(end) if end < len(items) else "")
 
@@ -172,7 +178,7 @@ ROUTES = (
         handler=contents,
         summary="List the files of a snapshot (or a channel's).",
         tag=TAG,
-        where=ById,
+        where=ByAnyName,
         query=ContentsWanted,
         returns=Page[PublishedItem],
     ),
@@ -183,7 +189,7 @@ ROUTES = (
         handler=notes,
         summary="Show what a person should know about the products of a snapshot.",
         tag=TAG,
-        where=ById,
+        where=ByAnyName,
         returns=SnapshotNotes,
     ),
     Route(
@@ -193,7 +199,7 @@ ROUTES = (
         handler=diff,
         summary="Show what a snapshot (or a channel's) has that an older one has not.",
         tag=TAG,
-        where=ById,
+        where=ByAnyName,
         query=DiffWanted,
         returns=SnapshotDiff,
     ),
@@ -204,7 +210,7 @@ ROUTES = (
         handler=verify,
         summary="Read every file of a snapshot (or a channel's) again; answers when it is done.",
         tag=TAG,
-        where=ById,
+        where=ByAnyName,
         returns=VerifyReport,
         errors=(Busy,),
     ),

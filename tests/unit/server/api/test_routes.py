@@ -93,20 +93,20 @@ def test_sources_that_cant_be(api, more, status, code):
 def test_a_request_cant_name_any_file(api, field, path):
     wanted = {"name": "a", "url": "http://a.example/", "trust": "none", "username": "u"}
     answer = api("POST", "/boot-sources", json={**wanted, field: path})
-    assert (answer.status_code, answer.json()["code"]) == (400, "MIR-111"), answer.text
+    assert (answer.status_code, answer.json()["code"]) == (422, "MIR-120"), answer.text
     changed = api("PATCH", "/boot-sources/main", json={field: path})
-    assert (changed.status_code, changed.json()["code"]) == (400, "MIR-111")
+    assert (changed.status_code, changed.json()["code"]) == (422, "MIR-120")
 
 
 def test_secrets_of_one_kind_are_not_files_of_another(api, tmp_path):
     link = Path("/usr/share/keyrings")
     answer = api("PATCH", "/boot-sources/main", json={"password_file": str(link / "x.gpg")})
-    assert answer.json()["code"] == "MIR-111"
+    assert answer.json()["code"] == "MIR-120"
     # what the source has already may stay, for the same purpose only
     keyring = api.get("/boot-sources/main")["keyring"]
     assert api("PATCH", "/boot-sources/main", json={"keyring": keyring}).status_code == 200
     stolen = api("PATCH", "/boot-sources/main", json={"password_file": keyring, "username": "u"})
-    assert stolen.json()["code"] == "MIR-111"
+    assert stolen.json()["code"] == "MIR-120"
 
 
 def test_defaults(api):

@@ -1,0 +1,122 @@
+"""The OpenAPI document is valid, and the API is as it says: found out by schemathesis."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import stamina
+from api_harness import mirror_with_images, served_api
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from mirror.server import access
+from mirror.server.api.table import ROUTES
+
+HERE = Path(__file__).parent
+SEED = "20250724"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory, signing_key):
+    """Return a served mirror that a tool may try wrong tokens and dead addresses on, in no time."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        mirror_with_images(tmp_path_factory.mktemp("schema"), signing_key) as (mirror, _),
+    ):
+        patch.setattr(access, "WRONG_BURST", 10**6)
+        patch.setattr(access, "TRIES_BURST", 10**6)
+        stamina.set_testing(testing=True, attempts=1)
+        try:
+            with served_api(mirror) as api:
+                yield api
+        finally:
+            stamina.set_testing(testing=False)
+
+
+@pytest.fixture(scope="module")
+def document(api):
+    return api("GET", "/openapi.json", token="").json()
+
+
+def test_the_document_is_valid(document):
+    assert document["openapi"] == "3.1.0"
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_the_document_has_every_route(document):
+    described = {
+        (method.upper(), path) for path, item in document["paths"].items() for method in item
+    }
+    assert described == {(route.method, f"/api/v1{route.path}") for route in ROUTES}
+    names = [each["operationId"] for item in document["paths"].values() for each in item.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_every_field_of_a_body_has_limits(document):
+    for name, schema in document["components"]["schemas"].items():
+        if schema.get("additionalProperties") is not False:
+            continue
+        for field, limits in schema["properties"].items():
+            for each in limits.get("anyOf", [limits]):
+                if each.get("type") == "string" and "format" not in each:
+                    assert {"maxLength", "pattern"} <= each.keys(), (name, field)
+                if each.get("type") == "integer":
+                    assert {"minimum", "maximum"} <= each.keys(), (name, field)
+                if each.get("type") == "array":
+                    assert "maxItems" in each, (name, field)
+
+
+def test_with_no_token(api):
+    before = everything(api)
+    schemathesis(api, "--phases", "examples,fuzzing,stateful")
+    assert everything(api) == before
+
+
+def test_as_an_admin(api):
+    schemathesis(api, "--header", f"Authorization: Bearer {api.tokens['admin']}")
+    # and it is the mirror that it was: what it publishes can still be read, all of it
+    assert api("POST", "/snapshots/stable:verify").json()["damaged"] == []
+
+
+def schemathesis(api, *options):
+    """Let schemathesis try all that it knows; fail with what it says."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli"),
+            *("--config-file", str(HERE / "schemathesis.toml")),
+            *("run", f"{api.url}/api/v1/openapi.json"),
+            *("--checks", "all", "--seed", SEED, "--max-examples", "3"),
+            *("--request-timeout", "20", "--continue-on-failure", "--warnings", "off"),
+            *options,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        cwd=api.mirror.settings.data_dir.parent,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(HERE),
+            "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+            "NO_COLOR": "1",
+        },
+    )
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+
+
+def everything(api):
+    """Return all that is stored: every row of the catalogue, and every file's name and size."""
+    root = api.mirror.settings.data_dir
+    with sqlite3.connect(api.mirror.dir.catalog) as database:
+        rows = list(database.iterdump())
+    files = {
+        str(file.relative_to(root)): file.stat().st_size
+        for file in root.rglob("*")
+        if file.is_file() and "catalog.sqlite" not in file.name
+    }
+    return json.dumps([rows, files], sort_keys=True)
