@@ -45,10 +45,9 @@ def _commands(generation: Generation, server: str, *, closed: bool) -> Iterator[
     for image in generation.offered:
         yield _select(image)
     yield "maas $PROFILE boot-resources import"
-    yield (
-        "# if the region has a proxy, it must not be used for the mirror: no_proxy="
-        f"{urlsplit(server).hostname}"
-    )
+    host = urlsplit(server).hostname
+    yield f"# where the region uses an HTTP proxy (and put {host} into its no_proxy, if it has one)"
+    yield "maas $PROFILE maas set-config name=boot_images_no_proxy value=true"
 
 
 def _select(image: Offered) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from mirror.errors import MirrorError
 from mirror.server.access import Access
 from mirror.server.app import build_app, make_runner
 from mirror.server.blobs import OpenBlobs
@@ -22,7 +23,7 @@ from mirror.server.meter import Board
 from mirror.server.metrics import Metrics, add_metrics
 from mirror.server.pinned import PinnedTrees
 from mirror.server.published import load_tree
-from mirror.server.readiness import Readiness, disk_warnings, readiness
+from mirror.server.readiness import Readiness, disk_warnings, readiness, state_warnings
 from mirror.server.tls import tls_of
 from mirror.server.watch import INTERVAL, Watch
 from mirror.signing.key import SigningKey
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 1024
 DRAIN_POLL = 0.05
+STATE_INTERVAL = 30.0
 _access_log = logging.getLogger("mirror.access")
 _log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ async def serving(
     runners = await server.make_runners(await asyncio.to_thread(server.public_keys))
     watching = asyncio.create_task(server.watch())
     beating = asyncio.create_task(server.beat())
+    looking = asyncio.create_task(server.watch_state())
     try:
         for runner, own in zip(runners, sockets, strict=False):
             for sock in own:
@@ -85,8 +88,8 @@ async def serving(
         server.content.draining = True
         await _drain(runners, server.content, options.drain.total_seconds())
         beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        looking.cancel()
+        await asyncio.gather(watching, looking, beating, return_exceptions=True)
         await server.close()
 
 
@@ -119,6 +122,7 @@ class _Server:
         self._store = store
         self._watch = Watch(store, options.grace)
         self._disk: tuple[str, ...] = ()
+        self._state: tuple[str, ...] = ()
         self._pulls = Pulls(self._store.dir.pulls)
         self._pinned = PinnedTrees(lambda snapshot_id: load_tree(store, snapshot_id))
         self.blobs = OpenBlobs(store.blobs.path)
@@ -199,6 +203,17 @@ class _Server:
             except Exception:  # noqa: BLE001 - whatever it is, go on serving what we have
                 _log.exception("could not look for new snapshots; trying again")
 
+    async def watch_state(self) -> None:
+        """Look now and then at what only the catalogue knows; for /readyz."""
+        while True:
+            try:
+                self._state = await asyncio.to_thread(lambda: state_warnings(self.mirror.get()))
+            except MirrorError as error:
+                if not self._state:
+                    _log.error("the state of the mirror can't be read: %s", error)
+                self._state = ("catalogue_unreadable",)
+            await asyncio.sleep(STATE_INTERVAL)
+
     async def beat(self) -> None:
         """Show for ever that the event loop turns."""
         while True:
@@ -209,7 +224,7 @@ class _Server:
         """Say whether clients should be sent here."""
         content = self.content
         renewal = ("certificate_not_renewed",) if self._tls and self._tls.problem else ()
-        warnings = (*self._disk, *renewal)
+        warnings = (*self._disk, *renewal, *self._state)
         return readiness(content.published, draining=content.draining, disk=warnings)
 
     def public_keys(self) -> dict[str, bytes]:

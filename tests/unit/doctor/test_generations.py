@@ -11,6 +11,10 @@ from mirror.doctor.generations import generations
 BASE = "http://mirror:8080/images/stable/"
 UPDATED = "Mon, 24 Nov 2025 08:00:00 +0000"
 SHA = "a" * 64
+SELECT = (
+    "maas $PROFILE boot-source-selections create $ID os=ubuntu release=noble arches=amd64 "
+    "subarches='*' labels='*'"
+)
 OLD, MIDDLE, NEW = "2.x to 3.4", "3.5 and 3.6", "3.7 and later"
 
 
@@ -187,9 +191,9 @@ def test_the_commands_for_a_closed_mirror_over_tls():
         f"maas $PROFILE boot-sources create url={base} keyring_filename={keyring}",
         "maas $PROFILE boot-sources read",
         "maas $PROFILE boot-source delete $OLD_ID",
-        "maas $PROFILE boot-source-selections create $ID os=ubuntu release=noble arches=amd64"
-        " subarches='*' labels='*'",
+        SELECT,
         "maas $PROFILE boot-resources import",
+        "maas $PROFILE maas set-config name=boot_images_no_proxy value=true",
     ]
-    assert any("no_proxy=mirror.example" in line for line in lines)
+    assert any("put mirror.example into its no_proxy" in line for line in lines)
     assert any("update-ca-certificates" in line for line in lines)

@@ -177,7 +177,7 @@ async def test_a_source_that_fails_and_a_damaged_blob_show(synced, sample_upstre
     (sample_upstream.root / "streams").rename(sample_upstream.root / "away")
     with pytest.raises(HttpStatus, match="404"):
         await synced.sync()
-    path, (sha256, _) = next(iter(synced.published().items()))
+    _, (sha256, _) = next(iter(synced.published().items()))
     blob = synced.mirror.store.blobs.path(sha256)
     blob.chmod(0o644)
     blob.write_bytes(b"other")
@@ -404,3 +404,44 @@ def test_what_is_no_certificate_is_said(text, tmp_path):
         expiry(file)
     with pytest.raises(TlsInvalid, match="none"):
         expiry(tmp_path / "none.pem")
+
+
+# --- /readyz -------------------------------------------------------------------------------------
+
+
+async def _ready(url, *expected):
+    """Wait until /readyz has these warnings; return its status."""
+    async with asyncio.timeout(10):
+        while True:
+            status, _, body = await _get(url + "/readyz")
+            if set(msgspec.json.decode(body)["warnings"]) == set(expected):
+                return status
+            await asyncio.sleep(0.05)
+
+
+async def test_a_stale_source_and_a_failing_sync_leave_it_ready(synced, sample_upstream):
+    (sample_upstream.root / "streams").rename(sample_upstream.root / "away")
+    with pytest.raises(HttpStatus):
+        await synced.sync()
+    async with serving(synced) as url:
+        assert await _ready(url, "source_failing", "sync_failing") == 200
+    (sample_upstream.root / "away").rename(sample_upstream.root / "streams")
+    await synced.sync()
+    tiny = timedelta(microseconds=1)
+    synced.mirror.sources.update("main", {"max_staleness": tiny}, by="test")
+    async with serving(synced) as url:
+        assert await _ready(url, "source_stale") == 200
+
+
+async def test_a_catalogue_that_can_not_be_read_leaves_it_ready(synced):
+    synced.mirror.close()
+    for file in synced.root.glob("catalog.sqlite*"):
+        file.write_bytes(b"this is no database" * 100)
+    async with serving(synced) as url:
+        assert await _ready(url, "catalogue_unreadable") == 200
+
+
+async def test_a_certificate_that_expires_soon_is_a_warning(synced, certificate):
+    (synced.root / "mirror.toml").write_text(f'server.tls_certificate = "{certificate}"\n')
+    async with serving(synced) as url:
+        assert await _ready(url, "certificate_expiring") == 200
