@@ -34,14 +34,13 @@ class Kind(NamedTuple):
 
     name: str
     lint: str
-    racks_import: bool
     reads_all: bool
 
 
 KINDS = (
-    Kind("2.x to 3.4", "<=3.6", racks_import=True, reads_all=True),
-    Kind("3.5 and 3.6", "<=3.6", racks_import=False, reads_all=True),
-    Kind("3.7 and later", ">=3.7", racks_import=False, reads_all=False),
+    Kind("2.x to 3.4", "<=3.6", reads_all=True),
+    Kind("3.5 and 3.6", "<=3.6", reads_all=True),
+    Kind("3.7 and later", ">=3.7", reads_all=False),
 )
 
 _BOOTLOADERS = {

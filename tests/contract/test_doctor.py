@@ -28,7 +28,7 @@ def synced(mut, sample_upstream, serve):
 def _serving(cli, *more):
     process = cli.start("serve", "--host", "127.0.0.1", "--port", "0", "--workers", "1", *more)
     try:
-        yield re.search(r"http://[^/]+", process.stdout.readline())[0]
+        yield re.search(r"https?://[^/]+", process.stdout.readline())[0]
     finally:
         process.terminate()
         process.communicate(timeout=30)
@@ -190,6 +190,32 @@ def test_a_key_that_does_not_sign_any_more_is_a_problem(synced, cli):
     shutil.rmtree(synced.mirror.dir.gnupg / "private-keys-v1.d")
     _, checks = _examined(cli, status=1, MIRROR_SERVER__PORT="1")
     assert _states(checks, "key") == ["problem"]
+
+
+@pytest.mark.parametrize(("days", "state"), [("10", "warning"), ("100", "ok")])
+def test_a_certificate_that_nobody_trusts_and_one_that_expires_are_said(
+    synced, cli, tmp_path, days, state
+):
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", days, "-subj", "/CN=mirror.example"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (synced.root / "mirror.toml").write_text(
+        f'[server]\ntls_certificate = "{certificate}"\ntls_key = "{key}"\n'
+    )
+    with _serving(cli, "--no-jobs") as url:
+        assert url.startswith("https:")
+        report, checks = _examined(cli, "--url", url)
+    assert _states(checks, "certificate") == [state, state]
+    assert _states(checks, "certificate trust") == ["warning"]
+    assert _states(checks, "served stream") == ["ok"]
+    assert any("update-ca-certificates" in line for line in report["maas"][0]["commands"])
 
 
 def _download(url, file):

@@ -1,4 +1,4 @@
-"""The unit that is shipped: systemd takes it, finds it hardened, and it fits what the mirror does."""
+"""The unit that is shipped: systemd takes it, finds it hardened, and it fits the server."""
 
 from __future__ import annotations
 
