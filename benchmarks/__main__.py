@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import large, peers, report, serving, startup, sync
+from benchmarks import api, large, peers, report, serving, startup, sync
 from benchmarks.context import Context
 from benchmarks.processes import Failed
 
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Context], list[report.Row]]] = {
     "serve-index": serving.serve_index,
     "serve-ranges": serving.serve_ranges,
     "large-stream": large.large_stream,
+    "api-pages": api.api_pages,
 }
 
 

@@ -54,7 +54,7 @@ def large_stream(context: Context) -> list[Row]:
     stream = folder / "stream"
     data_dir = folder / "data"
     with SigningKey.create(folder / "key", "The large upstream", algorithm=ED25519) as key:
-        upstream = _write(stream, key, total)
+        upstream = write_stream(stream, key, total)
         keyring = upstream.keyring
         rows = [*_published(context, data_dir, stream, keyring)]
         rows += _planned(context, data_dir, stream, keyring)
@@ -112,7 +112,8 @@ def _items(number: int, subarch: str) -> list[Item]:
     return items
 
 
-def _write(stream: Path, key: SigningKey, total: int) -> SampleUpstream:
+def write_stream(stream: Path, key: SigningKey, total: int) -> SampleUpstream:
+    """Write a signed stream of so many products; there are no files behind it."""
     time_of = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     upstream = SampleUpstream(stream, key=key, size=0, updated=time_of)
     upstream.documents = {
