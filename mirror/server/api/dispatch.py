@@ -19,6 +19,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from mirror.errors import (
+    AccessDenied,
     MirrorError,
     MirrorUnavailable,
     PreconditionFailed,
@@ -79,7 +80,12 @@ class Dispatch:
 
         Raises `AccessDenied` (401, 403, 429), `BodyInvalid` and its like, `NotFound`.
         """
-        who = await principal_of(request)
+        try:
+            who = await principal_of(request)
+        except AccessDenied:
+            raise
+        except MirrorError as error:
+            raise _unavailable(error) from error
         principal = _allowed(who, route, request.match_info.get("channel"))
         where = read_where(route, request.match_info)
         query = read_query(route, request.rel_url.raw_query_string)
@@ -99,7 +105,7 @@ class Dispatch:
         try:
             mirror = self._mirror.get()
         except MirrorError as error:
-            raise MirrorUnavailable(error.what) from error
+            raise _unavailable(error) from error
         # what is opened when it is first asked for must not be opened by two threads at once; what
         # can't be opened says so to the verb that needs it
         with self._opening, suppress(MirrorError):
@@ -112,6 +118,12 @@ class _Answer:
     value: Any
     body: bytes
     etag: str
+
+
+def _unavailable(error: MirrorError) -> MirrorUnavailable:
+    """Say that the server can't; why is not for whoever may be asking, but for the log."""
+    _log.error("the API can't open the mirror: %s. %s", error, error.remedy)
+    return MirrorUnavailable("the server can't open its data directory or its settings")
 
 
 def _allowed(principal: Principal | None, route: Route, channel: str | None) -> Principal:

@@ -1,6 +1,6 @@
 """A job's progress and log as server-sent events, until the job ends.
 
-    event: progress    data: the job, as GET /jobs/{id} has it
+    event: progress    data: the job, as the list of jobs has it
     event: log         data: a line of the log; its number is the event's id
     event: end         data: the job; the stream ends
 
@@ -20,6 +20,7 @@ from aiohttp import web
 from mirror.catalog.jobs import is_final
 from mirror.errors import BodyInvalid, TooManyStreams
 from mirror.server.api.dispatch import set_headers
+from mirror.server.api.jobs import without_result
 from mirror.server.api.route import EVENTS
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class EventStreams:
 
 def _look(call: Call, after: int) -> tuple[Job, list[LogLine]]:
     # the job first: what is in its log when it has ended is all of it
-    job = call.mirror.jobs.get(call.where.id)
+    job = without_result(call.mirror.jobs.get(call.where.id))
     return job, call.mirror.jobs.log(call.where.id, after=after, limit=_LINES)
 
 

@@ -50,11 +50,16 @@ def list_(call: Call) -> Page[Job]:
     query = call.query
     before = int(query.after or 0)
     found = call.mirror.jobs.list(before=before, limit=query.limit + 1, states=query.state)
-    return window(found, lambda job: job.id, query.limit)
+    return window([without_result(job) for job in found], lambda job: job.id, query.limit)
+
+
+def without_result(job: Job) -> Job:
+    """Return a job as lists and events have it: the result may name thousands of files."""
+    return msgspec.structs.replace(job, result=msgspec.Raw(b"null"))
 
 
 def show(call: Call) -> Job:
-    """Return one."""
+    """Return one, with what came of it."""
     return call.mirror.jobs.get(call.where.id)
 
 
@@ -92,7 +97,7 @@ ROUTES = (
         path="/jobs",
         right=Right.READ_STATE,
         handler=list_,
-        summary="List the jobs, the newest first.",
+        summary="List the jobs, the newest first, without their results.",
         tag=TAG,
         query=JobsWanted,
         returns=Page[Job],
@@ -115,7 +120,7 @@ ROUTES = (
         path="/jobs/{id}",
         right=Right.READ_STATE,
         handler=show,
-        summary="Show a job and how far it is.",
+        summary="Show a job: how far it is, and what came of it.",
         tag=TAG,
         where=ById,
         returns=Job,

@@ -259,7 +259,10 @@ def test_events_of_a_job_that_has_ended(api):
     assert answer.headers["Content-Type"] == "text/event-stream"
     assert answer.headers["Cache-Control"] == "no-store"
     *logged, (_, name, job) = events_of(answer)
-    assert (name, job) == ("end", api.get(f"/jobs/{done['id']}"))
+    shown = api.get(f"/jobs/{done['id']}")
+    assert shown["result"]["status"] == "published"
+    assert (name, job) == ("end", {**shown, "result": None})
+    assert job == done
     assert [line for _, _, line in logged] == lines
     assert [int(number) for number, _, _ in logged] == [line["number"] for line in lines]
     headers = {"Last-Event-ID": str(lines[-2]["number"])}
