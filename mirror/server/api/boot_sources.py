@@ -187,7 +187,8 @@ ROUTES = (
         path="/boot-sources",
         right=Right.OPERATE,
         handler=add,
-        summary="Add a boot source. Files that it names must be below /etc/maas-image-mirror.",
+        summary="Add a boot source. It may name files below /etc/maas-image-mirror only, and "
+        "keyrings and CA certificates in the usual directories.",
         tag=TAG,
         body=NewBootSource,
         returns=BootSource,

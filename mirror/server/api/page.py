@@ -6,7 +6,9 @@ import base64
 import hashlib
 from html import escape
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
 
 from mirror.errors import MirrorError
 from mirror.server.api.openapi import PREFIX, errors_of, roles_with
@@ -84,8 +86,8 @@ def _entry(route: Route, document: Mapping[str, Any]) -> str:
 def _answer(route: Route) -> str:
     if route.returns is None:
         return f"Answers {route.status}, without a body."
-    name = getattr(route.returns, "__name__", "") or str(route.returns).rpartition(".")[2]
-    return f"Answers {route.status}: {escape(name.strip('>'))}."
+    parts = (route.returns, *get_args(route.returns))
+    return f"Answers {route.status}: {escape(' of '.join(part.__name__ for part in parts))}."
 
 
 def _parameter_rows(operation: Mapping[str, Any]) -> Iterator[str]:
@@ -110,7 +112,7 @@ def _row(name: str, place: str, schema: Mapping[str, Any], *, required: bool) ->
     if required:
         notes = "required"
     elif "default" in schema:
-        notes = f"default {schema['default']!r}"
+        notes = f"default {msgspec.json.encode(schema['default']).decode()}"
     else:
         notes = ""
     return (
