@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import resource
 import shutil
@@ -216,7 +217,8 @@ async def test_plain_http_on_a_tls_port_does_no_harm(mirror, pair, made, ask, ca
             writer.close()
         assert await served_name(url, made) == "first"
     assert "Traceback" not in caplog.text
-    assert not [r for r in caplog.records if r.levelname in {"ERROR", "CRITICAL"}]
+    loud = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert not [record for record in loud if record.name in {"asyncio", "mirror.server.app"}]
 
 
 async def test_a_slow_client_costs_little_memory(mirror, pair, made):
