@@ -86,6 +86,7 @@ def in_thread(serving: contextlib.AbstractAsyncContextManager[str]) -> Iterator[
         except OSError as error:
             ready.append(error)
         finally:
+            _end_tasks(loop)
             loop.close()
             started.set()
 
@@ -100,6 +101,15 @@ def in_thread(serving: contextlib.AbstractAsyncContextManager[str]) -> Iterator[
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
+
+
+def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Let every task end that is still there: an answer that never comes, say."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
 def _handler(root: Path) -> Handler:
