@@ -57,7 +57,7 @@ def _indexed(
 
 def _parts(dotted: str) -> list[str]:
     try:
-        table = tomllib.loads(f"{dotted} = 0")
+        table: object = tomllib.loads(f"{dotted} = 0")
     except tomllib.TOMLDecodeError:
         return []
     parts: list[str] = []

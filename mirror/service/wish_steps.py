@@ -145,11 +145,11 @@ def channel_steps(
         ):
             yield Step(_unpin(name, pin), partial(channels.unpin, name, pin.id))
     before = {frozenset(pin.filters): pin for pin in pins if pin.version}
-    for filters, pin in wanted.items():
+    for filters, wished in wanted.items():
         found = before.get(filters)
-        if found is None or found.version != pin.version:
-            change = _pin(name, pin, found)
-            yield Step(change, partial(channels.pin, name, pin.filters, pin.version))
+        if found is None or found.version != wished.version:
+            make = partial(channels.pin, name, wished.filters, wished.version)
+            yield Step(_pin(name, wished, found), make)
     reason = holds[-1].reason if holds else None
     if wish.held is not None and wish.held != reason:
         fields = (FieldChange("reason", reason, wish.held),)

@@ -454,6 +454,7 @@ wishes_of_any_kind = st.builds(
 
 
 @given(wishes_of_any_kind)
+@hypothesis_settings(deadline=None)
 def test_what_is_written_is_read_as_it_was(wishes):
     text = write_wishes(wishes)
     assert read_wishes(text) == wishes
@@ -461,6 +462,7 @@ def test_what_is_written_is_read_as_it_was(wishes):
 
 
 @given(spans)
+@hypothesis_settings(deadline=None)
 def test_a_duration_is_read_as_it_was_written(span):
     [read] = [read_wishes(f"[schedule]\ninterval = '{write_duration(span)}'").schedule]
     assert read is not None
