@@ -35,6 +35,10 @@ _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in
 _log = logging.getLogger(__name__)
 
 
+def _count_nothing(_: int) -> None:
+    pass
+
+
 class Piece(NamedTuple):
     """Bytes `start` to `start + length` of an open blob."""
 
@@ -130,7 +134,7 @@ async def _send(
     transport: asyncio.Transport,
     writer: AbstractStreamWriter,
     pieces: Sequence[bytes | Piece],
-    count: Callable[[int], object],
+    count: Callable[[int], object] = _count_nothing,
 ) -> None:
     """Write what is in memory, joined, and send the rest from the files."""
     waiting: list[bytes] = []
@@ -186,10 +190,6 @@ async def _copy(
         sent += len(data)
         count(len(data))
     return sent
-
-
-def _count_nothing(_: int) -> None:
-    pass
 
 
 def _check_open(transport: asyncio.Transport | None) -> asyncio.Transport:

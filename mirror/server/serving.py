@@ -123,6 +123,7 @@ class _Server:
         self._watch = Watch(store, options.grace)
         self._disk: tuple[str, ...] = ()
         self._state: tuple[str, ...] = ()
+        self._asked = asyncio.Event()
         self._pulls = Pulls(self._store.dir.pulls)
         self._pinned = PinnedTrees(lambda snapshot_id: load_tree(store, snapshot_id))
         self.blobs = OpenBlobs(store.blobs.path)
@@ -204,8 +205,13 @@ class _Server:
                 _log.exception("could not look for new snapshots; trying again")
 
     async def watch_state(self) -> None:
-        """Look now and then at what only the catalogue knows; for /readyz."""
+        """Look now and then at what only the catalogue knows, if anyone asks how we are.
+
+        A server whose images alone are read does not even open the catalogue.
+        """
         while True:
+            await self._asked.wait()
+            self._asked.clear()
             try:
                 self._state = await asyncio.to_thread(lambda: state_warnings(self.mirror.get()))
             except MirrorError as error:
@@ -222,6 +228,7 @@ class _Server:
 
     def readiness(self) -> Readiness:
         """Say whether clients should be sent here."""
+        self._asked.set()  # what the catalogue says is in the next answer
         content = self.content
         renewal = ("certificate_not_renewed",) if self._tls and self._tls.problem else ()
         warnings = (*self._disk, *renewal, *self._state)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mirror.catalog import Catalog
 from mirror.model import Snapshot
 from mirror.server.options import ServerOptions
 from mirror.server.serving import running_server
@@ -22,6 +23,7 @@ class Mirror:
         self.root = root
         layout = DataDir(root)
         layout.create()
+        Catalog(layout.catalog).close()
         layout.gnupg.mkdir(mode=0o700)
         (layout.gnupg / "public.gpg").write_bytes(key.public_binary())
         (layout.gnupg / "public.asc").write_bytes(key.public_armored())
