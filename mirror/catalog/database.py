@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -31,6 +32,7 @@ class Database:
         self._file = file
         self._lock = threading.RLock()
         with explained(self._file):
+            _make_private(file)
             self._connection = sqlite3.connect(
                 file, timeout=_BUSY_TIMEOUT, check_same_thread=False, isolation_level=None
             )
@@ -63,6 +65,15 @@ class Database:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+def _make_private(file: Path) -> None:
+    """Make the file, where there is none, for our user only: it holds the hashes of tokens.
+
+    SQLite gives the files beside it the same mode.
+    """
+    with suppress(OSError):  # SQLite says better what is wrong
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 @contextmanager

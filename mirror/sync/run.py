@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mirror.errors import Busy, ChannelHeld, IntegrityError, MirrorError, NothingSelected
@@ -212,7 +213,9 @@ class _Sync:
         snapshot_id = await asyncio.to_thread(store.snapshots.save, fresh)
         if hold_of(self._tools.catalog.pins(channel)):
             raise ChannelHeld(f"channel {channel!r} was held while this sync ran")
-        await asyncio.to_thread(store.channels.switch, channel, snapshot_id, "sync")
+        # a promotion meanwhile is newer than what this sync set out from: it wins
+        moved_to = partial(store.channels.switch, channel, snapshot_id, "sync")
+        await asyncio.to_thread(moved_to, expected=self._current)
         self._emit(Note(f"published {snapshot_id} on channel {channel}"))
         return snapshot_id
 
@@ -249,9 +252,8 @@ def _same(planned: list[Planned], published: Mapping[str, Planned]) -> bool:
 
 def _newest(store: Store, snapshot: Snapshot | None) -> datetime:
     """Return the newest time published on any channel: what follows must be later."""
-    ids = store.snapshots.ids()
-    times = [datetime.strptime(ids[-1][:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)] if ids else []
-    return max([*times, *([snapshot.updated] if snapshot else [])], default=utcnow())
+    times = (store.snapshots.newest_time(), snapshot.updated if snapshot else None)
+    return max((time for time in times if time), default=utcnow())
 
 
 def _worst(problems: Mapping[str, MirrorError]) -> MirrorError:

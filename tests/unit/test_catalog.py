@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 
@@ -111,3 +112,16 @@ def test_a_damaged_row_is_an_error_not_a_traceback(tmp_path):
     with pytest.raises(StoreError, match=r"catalog\.sqlite"):
         catalog.sources()
     catalog.close()
+
+
+def test_only_our_user_may_read_it(tmp_path):
+    previous = os.umask(0o022)
+    try:
+        catalog = Catalog(tmp_path / "catalog.sqlite")
+        catalog.add_source(BootSource(name="a", url="http://a/"))
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+        catalog.close()
+    finally:
+        os.umask(previous)
+    assert "catalog.sqlite" in modes
+    assert set(modes.values()) == {0o600}

@@ -12,6 +12,7 @@ import pytest
 from mirror.errors import (
     Busy,
     ChannelHeld,
+    ChannelMoved,
     Equivocation,
     NoSpace,
     NotFound,
@@ -415,6 +416,24 @@ async def test_a_channel_that_is_held_while_it_is_synced_is_not_switched(mut, re
     with pytest.raises(ChannelHeld):
         await mut.mirror.syncs.run(SyncOptions(), hold_at_the_end)
     assert mut.mirror.channels.pointers() == {}
+
+
+async def test_a_promotion_while_a_channel_is_synced_is_not_undone(mut, sample_upstream, ready):
+    first = await mut.sync()
+    sample_upstream.add_version()
+    sample_upstream.write()
+    await mut.sync()
+    sample_upstream.add_version()
+    sample_upstream.write()
+
+    def promote_at_the_end(event: Event) -> None:
+        if isinstance(event, FileDone) and mut.mirror.channels.current("stable") != first.snapshot:
+            mut.mirror.store.channels.switch("stable", first.snapshot, "promoted")
+
+    with pytest.raises(ChannelMoved):
+        await mut.mirror.syncs.run(SyncOptions(), promote_at_the_end)
+    assert mut.mirror.channels.current("stable") == first.snapshot
+    assert (await mut.sync()).status == "published"
 
 
 async def test_a_channel_that_was_switched_is_brought_up_to_date_again(mut, sample_upstream, ready):
