@@ -17,10 +17,12 @@ For each product, by name:
 from __future__ import annotations
 
 from itertools import chain
+from types import NoneType
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirror.errors import PluginError
 from mirror.simplestreams.collector import collector_paused
 from mirror.sync.claims import Candidate, Claims
 from mirror.sync.clashes import clashing_versions
@@ -171,7 +173,19 @@ class _Planning:
             kept = msgspec.structs.replace(product, versions=chosen)
             self.products.append(Planned(kept, source, distribution))
         elif published is not None and published.source in self._claims.sources:
-            self.products.append(msgspec.structs.replace(published, distribution=distribution))
+            self._keep_what_is_whole(published)
+
+    def _keep_what_is_whole(self, published: Planned) -> None:
+        """Keep what is published when nothing better can be: it is whole, whatever plugins say."""
+        product = published.product
+        whole = tuple(
+            version
+            for version in product.versions
+            if isinstance(self._condemned.get((product.name, version.name)), PluginError | NoneType)
+        )
+        if whole:
+            kept = msgspec.structs.replace(product, versions=whole)
+            self.products.append(Planned(kept, published.source))
 
     def _stored(self, winner: Candidate, newest: str) -> dict[str, Version]:
         """Return the published versions that may stay beside what the source lists."""
@@ -295,9 +309,8 @@ class _Planning:
         taken = {each.product.name: each.source for each in self.products}
         considered = tuple(self._considered(taken))
         for each in self._claims.offered:
-            self._claims.rejected.pop(
-                each, None
-            )  # of what is not taken, rejections are nobody's business
+            # of what is not taken, rejections are nobody's business
+            self._claims.rejected.pop(each, None)
         unreadable = chain.from_iterable(self._claims.rejected.values())
         return Plan(
             products=tuple(self.products),

@@ -160,7 +160,7 @@ class _Sync:
             plan = await asyncio.to_thread(
                 self._situation.plan, sources, published, condemned=condemned
             )
-            failed = await asyncio.to_thread(judge.condemned, plan.products)
+            failed = _news(await asyncio.to_thread(judge.condemned, plan.products), condemned)
             if not failed:
                 needs = await asyncio.to_thread(
                     find_needs, plan.products, sources.offers, here, tools.store.blobs
@@ -172,7 +172,8 @@ class _Sync:
                 failed = await fetch_needs(
                     needs, sources.offers, tools.store, tools.settings, self._emit
                 )
-                failed |= await judge.judge(plan.products, published, failed, tools.store)
+                judged = await judge.judge(plan.products, published, failed, tools.store)
+                failed |= _news(judged, condemned)
             if not failed:
                 return plan, first or needs, judge
             condemned |= failed
@@ -248,6 +249,13 @@ def _same(planned: list[Planned], published: Mapping[str, Planned]) -> bool:
         and each.product == published[each.product.name].product
         for each in planned
     )
+
+
+def _news(
+    judged: dict[VersionKey, MirrorError], condemned: Mapping[VersionKey, MirrorError]
+) -> dict[VersionKey, MirrorError]:
+    """Return what was not condemned before: such a version is planned because it is published."""
+    return {name: error for name, error in judged.items() if name not in condemned}
 
 
 def _newest(store: Store, snapshot: Snapshot | None) -> datetime:

@@ -59,11 +59,26 @@ def subjects(planned: Iterable[Planned], plugins: Plugins) -> list[Subject]:
         if each.distribution is None:
             continue
         for version in each.product.versions:
-            items = tuple(each.distribution.choose_items(each.product, version))
+            items = _chosen(each.distribution, each.product, version)
+            if items is None:
+                continue
             chosen = msgspec.structs.replace(version, items=items)
             key = _key(loaded, each.distribution.id, each.product, chosen)
             found.append(Subject(key, each.product, chosen, each.distribution))
     return found
+
+
+def _chosen(
+    distribution: Distribution, product: Product, version: Version
+) -> tuple[Item, ...] | None:
+    """Return what the plugin chooses; None if it fails.
+
+    The plan has said so then, and left out what is new: this is published, and stays as it is.
+    """
+    try:
+        return tuple(distribution.choose_items(product, version))
+    except Exception:  # noqa: BLE001  (a plugin's code: anything may come)
+        return None
 
 
 def failure(subject: Subject, findings: Iterable[Finding]) -> MirrorError | None:
