@@ -98,7 +98,8 @@ def _print_end(plan: ApplyPlan, *, dry_run: bool, as_json: bool) -> None:
     elif not plan.changes:
         print_line("nothing to change")
     elif not dry_run:
-        print_line(f"made {len(plan.changes)} changes")
+        made = len(plan.changes)
+        print_line("made 1 change" if made == 1 else f"made {made} changes")
         print_note("next: mirror sync --dry-run")
 
 

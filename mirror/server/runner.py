@@ -42,7 +42,8 @@ TROUBLE = 30.0
 KILL_AFTER = 10.0
 """Seconds that a job's process may take to end when it is told to, or when its job has ended."""
 
-_log = logging.getLogger(__name__)
+# it runs as __main__
+_log = logging.getLogger("mirror.server.runner")
 
 
 class RunnerOptions(msgspec.Struct, frozen=True):

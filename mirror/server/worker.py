@@ -26,7 +26,8 @@ from mirror.server.serving import serving
 
 READY = b"ready\n"
 
-_log = logging.getLogger(__name__)
+# it runs as __main__
+_log = logging.getLogger("mirror.server.worker")
 
 
 def main() -> int:

@@ -161,7 +161,7 @@ def selections_of(published: Iterable[Planned]) -> list[Selection]:
     Bootloaders have no release: they come along, if there are any.
     """
     products = list(published)
-    bootloaders = any(not each.product.release for each in products)
+    bootloaders = [each for each in products if not each.product.release]
     systems: dict[tuple[str, str, str, str], list[Product]] = {}
     for each in products:
         product = each.product
@@ -175,16 +175,20 @@ def selections_of(published: Iterable[Planned]) -> list[Selection]:
             source=source,
             os=os_name,
             release=release,
-            keep=max(1, *(len(product.versions) for product in alike)),
+            keep=_most_versions([*alike, *(b.product for b in bootloaders if b.source == source)]),
             subarches=_values(kernel_of(product.attributes) for product in alike),
             labels=_values(str(product.attributes.get("label", "")) for product in alike),
-            bootloaders=bootloaders,
+            bootloaders=bool(bootloaders),
         )
         merged[selection] = (*merged.get(selection, ()), arch)
     return [
         msgspec.structs.replace(selection, arches=arches if all(arches) else ())
         for selection, arches in merged.items()
     ]
+
+
+def _most_versions(products: Iterable[Product]) -> int:
+    return max((len(product.versions) for product in products), default=1) or 1
 
 
 def _values(values: Iterable[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mirror.api import Derived, Item, Product, Version
 
 _KEYRING = "/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg"
-_PACKAGE = "ubuntu-cloudimage-keyring"
+_PACKAGE = "ubuntu-keyring"
 _KEY = "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81"
 """The key that signs Ubuntu's images: the one whose user is UEC Image Automatic Signing Key."""
 _STREAM = "http://images.maas.io/ephemeral-v3/"
