@@ -193,6 +193,24 @@ def test_selections_keep_what_is_published(lost):
     assert all(each.source == "main" and each.bootloaders for each in report.selections)
 
 
+def test_a_pin_does_not_cost_the_bootloaders_their_older_versions(lost, mut, sample_upstream):
+    sample_upstream.add_version()
+    sample_upstream.write()
+    [selection] = mut.mirror.selections.list()
+    mut.mirror.selections.update(msgspec.structs.replace(selection, keep=2), by="test")
+    mut.sync_now()
+    pinned = min(v for p, v in mut.versions() if ":24.04:" in p)
+    mut.mirror.channels.pin("stable", ["os=ubuntu"], pinned, by="test")
+    before = {each for each in mut.versions() if ":v3:" not in each[0]}
+    lost()
+    selections = rebuild(mut.mirror, by="test").selections
+    assert {each.keep for each in selections} == {2}
+    trust(mut, sample_upstream)
+    mut.sync_now()
+    assert before
+    assert before <= mut.versions()
+
+
 def test_nothing_syncs_by_itself_until_someone_has_looked(lost):
     mut = lost()
     assert Mirror(mut.mirror.settings).settings.schedule.enabled
