@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mirror.model import BootSource, Product
     from mirror.sync.events import Event
 
+_ATTEMPTS = 2
+"""Who looks at a report can ask again, and does not want to wait long for this one."""
+
 
 class Address(msgspec.Struct, frozen=True):
     """One address of a source: the base of its stream, how old the copy there is, what is wrong."""
@@ -130,6 +133,7 @@ async def _try(
                 validators=None,
                 now=now,
                 limits=Limits(),
+                attempts=_ATTEMPTS,
                 emit=_unsaid,
             )
     except MirrorError as error:

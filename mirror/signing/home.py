@@ -37,8 +37,9 @@ gpgconf --homedir "$1" --remove-socketdir; rm -rf -- "$1"
 _PATIENCE = 10
 """Seconds to wait for that child, whose whole work is to remove a few files."""
 
-_SOCKET_ROOM = 80
-"""An agent's socket address holds 108 bytes: a temporary home must be short of that."""
+_PREFIX = "mirror-gpg-"
+_SOCKET_ROOM = 106 - len(f"/{_PREFIX}12345678/S.gpg-agent.browser")
+"""Bytes that the temporary directory's path may have: an agent's socket address holds no more."""
 
 
 class Home:
@@ -117,9 +118,9 @@ def _keeper(home: Path, *, before: Sequence[str]) -> subprocess.Popen[bytes]:
 
 def _temporary_directory() -> Path:
     folder = tempfile.gettempdir()
-    short = Path(folder if len(os.fsencode(folder)) < _SOCKET_ROOM else "/tmp")  # noqa: S108
+    short = Path(folder if len(os.fsencode(folder)) <= _SOCKET_ROOM else "/tmp")  # noqa: S108
     with _temporary_errors(short):
-        return Path(tempfile.mkdtemp(prefix="mirror-gpg-", dir=short))
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=short))
 
 
 @contextmanager

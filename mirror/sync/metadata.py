@@ -119,13 +119,14 @@ async def fetch_stream(
     limits: Limits,
     accept_rollback: bool = False,
     emit: Emit,
+    attempts: int = ATTEMPTS,
     wait: float = 1.0,
 ) -> Unchanged | FetchedStream:
     """Take the source's stream, or learn with one request that it has not changed.
 
-    `verifier` is None for a source that is trusted unsigned. `wait` is how many seconds to wait
-    before the first repetition of what may pass by itself. Raises FetchError, StreamError and
-    IntegrityError.
+    `verifier` is None for a source that is trusted unsigned. `attempts` is how often a request may
+    be made that fails in passing (fewer where there is another address to ask), `wait` how many
+    seconds to wait before the first repetition. Raises FetchError, StreamError, IntegrityError.
     """
     if verifier is None:
         emit(Note(f"{source.name}: unsigned metadata is believed (trust = none)", "warning"))
@@ -146,7 +147,7 @@ async def fetch_stream(
             accept_rollback=accept_rollback and number == 1,
             emit=emit,
             wait=wait,
-            attempts=ATTEMPTS if last else _ATTEMPTS_BEFORE_THE_NEXT,
+            attempts=attempts if last else min(attempts, _ATTEMPTS_BEFORE_THE_NEXT),
         )
         try:
             answer = await place.take(validators)

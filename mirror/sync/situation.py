@@ -112,6 +112,7 @@ class Situation:
             now=datetime.now(UTC),
             accept_rollback=self.options.accept_rollback,
             stall=self.tools.settings.sync.stall_timeout.total_seconds(),
+            attempts=self.tools.settings.sync.attempts,
             emit=emit,
         )
 

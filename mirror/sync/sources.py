@@ -70,6 +70,7 @@ async def read_sources(
     now: datetime,
     accept_rollback: bool,
     stall: float,
+    attempts: int,
     emit: Emit,
 ) -> SourcesRead:
     """Read the sources side by side; those named in `conditional` only if they changed.
@@ -86,6 +87,7 @@ async def read_sources(
                 now=now,
                 accept_rollback=accept_rollback,
                 stall=stall,
+                attempts=attempts,
                 emit=emit,
             )
             for source in sources
@@ -119,6 +121,7 @@ async def _read_source(
     now: datetime,
     accept_rollback: bool,
     stall: float,
+    attempts: int,
     emit: Emit,
 ) -> SourceRead | Unchanged:
     seen = msgspec.json.decode(memory.seen, type=dict[str, Seen])
@@ -135,6 +138,7 @@ async def _read_source(
                 now=now,
                 limits=Limits(),
                 accept_rollback=accept_rollback,
+                attempts=attempts,
                 emit=emit,
             )
     finally:

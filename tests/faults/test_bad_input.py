@@ -331,7 +331,7 @@ def test_a_keyring_may_be_armored(cli, mut, sample_upstream, signing_key, tmp_pa
 
 def test_no_keyring_at_all(cli):
     ran = cli("source", "add", "x", "http://x/")
-    assert (ran.status, "[MIR-101]" in ran.err) == (2, True)
+    assert (ran.status, "[MIR-120]" in ran.err) == (2, True)
     assert "--keyring" in ran.err
 
 

@@ -203,7 +203,7 @@ async def test_plain_http_on_a_tls_port_does_no_harm(mirror, pair, made, ask, ca
         for request in (
             b"GET /images/stable/small HTTP/1.1\r\nHost: x\r\n\r\n",
             b"\x00" * 5000,
-            b"\x16\x03\x01" + os.urandom(2000),
+            b"\x16\x03\x01\x07\xd0" + os.urandom(2000),  # a whole record, of nonsense
             b"\r\n" * 10,
         ):
             try:

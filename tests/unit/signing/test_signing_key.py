@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +31,13 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigningKey]:
 def verifier(key: SigningKey) -> Iterator[Verifier]:
     with Verifier(key.public_armored(), [key.fingerprint], name="mirror") as verifier:
         yield verifier
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """Return a directory for temporary files that is short enough for a socket's address."""
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def agents(home: Path) -> list[str]:
@@ -183,22 +191,34 @@ def test_a_path_longer_than_a_socket_address(tmp_path: Path) -> None:
         assert verifier.clearsigned(signed).plaintext == b"{}\n"
 
 
-def test_close_ends_the_agent_and_signing_again_starts_one(
-    key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("length", [60, 66, 67, 68, 70, 79, 80, 90])
+def test_a_temporary_directory_of_any_length(
+    key: SigningKey, temporary: Path, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = temporary / ("d" * (length - len(str(temporary)) - 1))
+    folder.mkdir()
+    assert len(str(folder)) == length
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    with SigningKey.open(key.home) as other:
+        assert other.detach(b"x")
+
+
+def test_close_ends_the_agent_and_signing_again_starts_one(
+    key: SigningKey, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     with SigningKey.open(key.home) as other:
         for _ in range(2):
             other.detach(b"x")
-            assert len(list(tmp_path.iterdir())) == 1
-            assert agents(tmp_path)
+            assert len(list(temporary.iterdir())) == 1
+            assert agents(temporary)
             other.close()
-            wait_until_gone(tmp_path)
+            wait_until_gone(temporary)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_stays_when_the_process_is_killed(
-    key: SigningKey, tmp_path: Path, how: signal.Signals
+    key: SigningKey, temporary: Path, how: signal.Signals
 ) -> None:
     program = (
         "import sys, time; from pathlib import Path; from mirror.signing.key import SigningKey\n"
@@ -209,35 +229,35 @@ def test_nothing_stays_when_the_process_is_killed(
     )
     child = subprocess.Popen(
         [sys.executable, "-c", program, str(key.home)],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
     )
     assert child.stdout is not None
     assert child.stdout.readline() == b"signed\n"
-    assert len(list(tmp_path.iterdir())) == 2
-    assert agents(tmp_path)
+    assert len(list(temporary.iterdir())) == 2
+    assert agents(temporary)
     child.send_signal(how)
     child.communicate()
-    wait_until_gone(tmp_path)
+    wait_until_gone(temporary)
 
 
 def test_a_home_that_was_cleaned_away_is_made_again(
-    key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    key: SigningKey, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     other = SigningKey.open(key.home)
     with other, Verifier(key.public_binary(), name="mirror") as verifier:
         for _ in range(2):
             assert verifier.detached(b"x", other.detach(b"x")).plaintext == b"x"
-            for home in tmp_path.iterdir():
+            for home in temporary.iterdir():
                 shutil.rmtree(home)
-    wait_until_gone(tmp_path)
+    wait_until_gone(temporary)
 
 
 def test_a_temporary_directory_that_can_not_be_used(
-    key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    key: SigningKey, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary / "none"))
     with SigningKey.open(key.home) as other, pytest.raises(StoreError, match="none") as caught:
         other.detach(b"x")
     assert "TMPDIR" in caught.value.remedy
