@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,13 +30,6 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigningKey]:
 def verifier(key: SigningKey) -> Iterator[Verifier]:
     with Verifier(key.public_armored(), [key.fingerprint], name="mirror") as verifier:
         yield verifier
-
-
-@pytest.fixture
-def temporary() -> Iterator[Path]:
-    """Return a directory for temporary files that is short enough for a socket's address."""
-    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
-        yield Path(folder)
 
 
 def agents(home: Path) -> list[str]:

@@ -318,13 +318,13 @@ def test_a_keyring_with_no_key(keyring: bytes, signed: bytes) -> None:
 
 
 def test_a_closed_verifier_leaves_nothing(
-    key: SigningKey, signed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    key: SigningKey, signed: bytes, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     with Verifier(key.public_binary(), name="src") as verifier:
-        assert list(tmp_path.iterdir()) == []
+        assert list(temporary.iterdir()) == []
         verifier.clearsigned(signed)
-        (home,) = tmp_path.iterdir()
+        (home,) = temporary.iterdir()
         assert home.stat().st_mode & 0o777 == 0o700
         assert not list(home.glob("S.gpg-agent*"))
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
