@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import api, large, peers, report, serving, startup, sync
+from benchmarks import api, five_sources, large, peers, report, serving, startup, sync
 from benchmarks.context import Context
 from benchmarks.processes import Failed
 
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Context], list[report.Row]]] = {
     "cold-limited": sync.cold_limited,
     "cold-limited-far": sync.cold_limited_far,
     "small-changes": sync.small_changes,
+    "five-sources": five_sources.five_sources,
     "serve-files": serving.serve_files,
     "serve-index": serving.serve_index,
     "serve-ranges": serving.serve_ranges,

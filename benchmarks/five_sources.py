@@ -17,6 +17,7 @@ import shutil
 import ssl
 import statistics
 import subprocess
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from benchmarks.processes import Failed
+from benchmarks.report import Row, at_most
 from benchmarks.warm import _cpu
 from mirror.model import BootSource, Selection
 from mirror.service import Mirror
@@ -34,6 +37,34 @@ from mirror.testing.sample import SampleUpstream
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+    from benchmarks.context import Context
+
+_BAR = at_most(100)
+
+
+def five_sources(_context: Context) -> list[Row]:
+    """Sync five sources with nothing new in any, over http and over https."""
+    return [row for scheme in ("http", "https") for row in _rows(scheme)]
+
+
+def _rows(scheme: str) -> list[Row]:
+    command = [sys.executable, "-m", "benchmarks.five_sources"]
+    done = subprocess.run(
+        [*command, "--tls"] if scheme == "https" else command,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Failed(f"five sources over {scheme}: {done.stderr[-500:]}")
+    measured = json.loads(done.stdout)
+    requests = max(len(answers) for answers in measured["answers"])
+    name = f"five sources over {scheme}, nothing new"
+    return [
+        Row(f"{name}: CPU", measured["median_ms"], None, "CPU ms", bar=_BAR),
+        Row(f"{name}: requests", requests, None, "requests", bar=at_most(5)),
+    ]
 
 
 def _serve(root: Path, certificate: Path | None, pipe: Connection) -> None:
