@@ -268,7 +268,7 @@ async def test_a_source_that_is_gone_does_not_cost_a_wait_for_each_file(
     options = replace(QUICK, wait_initial=0.2, wait_max=0.2)
     before = time.monotonic()
     failures = await pool.fetch(url, wanted, options)
-    assert time.monotonic() - before < 3
+    assert time.monotonic() - before < 10
     assert {failure.error.code for failure in failures} == {"MIR-401"}
     assert len(failures) == 200
 

