@@ -13,7 +13,7 @@ import msgspec
 import pluggy
 
 from mirror import hookspecs
-from mirror.api import API_VERSION, ENTRY_POINT_GROUP, Distribution
+from mirror.api import API_VERSION, ENTRY_POINT_GROUP, Distribution, PluginContext
 from mirror.errors import ClaimConflict, PluginBroken
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _load(
         _check_api(module)
         manager.register(module, name=entry.name)
         manager.check_pending()
-        own = _distributions(manager, module, taken)
+        own = _distributions(manager, module, PluginContext(entry.name), taken)
     except (Exception, SystemExit) as error:  # noqa: BLE001  (foreign code: anything may come)
         if manager.has_plugin(entry.name):
             manager.unregister(name=entry.name)
@@ -111,12 +111,15 @@ def _check_api(module: object) -> None:
 
 
 def _distributions(
-    manager: pluggy.PluginManager, module: object, taken: dict[str, Distribution]
+    manager: pluggy.PluginManager,
+    module: object,
+    context: PluginContext,
+    taken: dict[str, Distribution],
 ) -> dict[str, Distribution]:
     others = [plugin for plugin in manager.get_plugins() if plugin is not module]
     hook = manager.subset_hook_caller("mirror_distributions", others)
     own: dict[str, Distribution] = {}
-    for each in (distribution for result in hook() for distribution in result):
+    for each in (distribution for result in hook(context=context) for distribution in result):
         if not isinstance(each, Distribution):
             raise TypeError(f"mirror_distributions returned {each!r}, not a Distribution")
         if each.id in taken or each.id in own:

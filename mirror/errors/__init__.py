@@ -62,8 +62,12 @@ from mirror.errors.integrity import (
 )
 from mirror.errors.plugin import (
     ClaimConflict,
+    CommandFailed,
     PluginBroken,
+    PluginCrashed,
     PluginError,
+    PluginLimitExceeded,
+    PluginTrespassed,
     ValidationFailed,
 )
 from mirror.errors.server import (
@@ -154,6 +158,7 @@ __all__ = [
     "ChannelNeeded",
     "ChannelNotAllowed",
     "ClaimConflict",
+    "CommandFailed",
     "ContentTypeUnsupported",
     "CredentialsInUrl",
     "CrossOrigin",
@@ -196,7 +201,10 @@ __all__ = [
     "PathConflict",
     "PinAmbiguous",
     "PluginBroken",
+    "PluginCrashed",
     "PluginError",
+    "PluginLimitExceeded",
+    "PluginTrespassed",
     "PortInUse",
     "PreconditionFailed",
     "ProductAmbiguous",

@@ -14,17 +14,12 @@ from mirror.model import Product
 from mirror.plugin_manager import load_plugins
 
 GOOD = """
-    from mirror.api import hookimpl
+    from mirror.api import Distribution, hookimpl
 
-    class Rocky:
+    class Rocky(Distribution):
         id = "rocky"
         def claims(self, product): return product.os == "rocky"
         def describe(self, product): return "Rocky"
-        def default_sources(self): return ()
-        def required(self, product): return False
-        def choose_items(self, product, version): return version.items
-        def validate(self, product, version, files): return ()
-        def derive(self, product, version, files, scratch): return ()
 
     @hookimpl
     def mirror_distributions():

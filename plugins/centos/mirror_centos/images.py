@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirror.api import Finding, Severity
+from mirror.api import Distribution, Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mirror.api import Derived, Item, Product, SourceDefault, Version
+    from mirror.api import Item, Product, Version
 
 _ITEMS = ("manifest", "root-tgz")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-class CentosImages:
+class CentosImages(Distribution):
     """The products of `os: centos`."""
 
     id = "centos"
@@ -29,15 +29,6 @@ class CentosImages:
         """Return `CentOS 7 (centos70), amd64`."""
         title = product.attributes.get("release_title", "CentOS")
         return f"{title} ({product.release}), {product.arch}"
-
-    def default_sources(self) -> Iterable[SourceDefault]:
-        """Suggest nothing: CentOS comes in the streams that the ubuntu plugin suggests."""
-        return ()
-
-    def required(self, product: Product) -> bool:
-        """Take images only where they are selected."""
-        del product
-        return False
 
     def choose_items(self, product: Product, version: Version) -> Iterable[Item]:
         """Choose the root tarball and the manifest that MAAS 3.7+ asks for; both or none."""
@@ -59,10 +50,3 @@ class CentosImages:
         if not gzipped:
             message = "the root-tgz is not a gzip archive"
             yield Finding(Severity.ERROR, "centos-root-tgz", product.name, message)
-
-    def derive(
-        self, product: Product, version: Version, files: Mapping[str, Path], scratch: Path
-    ) -> Iterable[Derived]:
-        """Make nothing: upstream's items are all that MAAS needs."""
-        del product, version, files, scratch
-        return ()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mirror.api import Distribution
 
-requires_api = (1, 1)
+requires_api = (1, 0)
 
 
 @hookimpl

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirror.api import Finding, Severity
+from mirror.api import Distribution, Finding, Severity
 from mirror_ubuntu.headers import xz_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mirror.api import Derived, Item, Product, SourceDefault, Version
+    from mirror.api import Item, Product, Version
 
 _USED_BY_MAAS = {
     ("pxe", "pxelinux", "i386"),
@@ -25,7 +25,7 @@ _ARCHIVES = {"grub2-signed", "shim-signed", "grub2", "syslinux"}
 """The item names by which MAAS 3.7+ knows a bootloader."""
 
 
-class Bootloaders:
+class Bootloaders(Distribution):
     """The products with a `bootloader-type`."""
 
     id = "bootloaders"
@@ -38,10 +38,6 @@ class Bootloaders:
         """Return `bootloader grub-efi-signed for uefi, amd64`."""
         firmware = product.attributes["bootloader-type"]
         return f"bootloader {product.os} for {firmware}, {product.arch}"
-
-    def default_sources(self) -> Iterable[SourceDefault]:
-        """Suggest nothing: they come in the same streams as the images."""
-        return ()
 
     def required(self, product: Product) -> bool:
         """Take those that MAAS uses along with any selection: no machine boots without them."""
@@ -63,10 +59,3 @@ class Bootloaders:
             if fault:
                 where = f"{product.name} {name}"
                 yield Finding(Severity.ERROR, "bootloader-archive", where, f"the {name} {fault}")
-
-    def derive(
-        self, product: Product, version: Version, files: Mapping[str, Path], scratch: Path
-    ) -> Iterable[Derived]:
-        """Make nothing."""
-        del product, version, files, scratch
-        return ()

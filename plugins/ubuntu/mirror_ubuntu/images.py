@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirror.api import Finding, Severity, SourceDefault
+from mirror.api import Distribution, Finding, Severity, SourceDefault
 from mirror_ubuntu.headers import boot_file_fault, squashfs_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mirror.api import Derived, Item, Product, Version
+    from mirror.api import Item, Product, Version
 
 _KEYRING = "/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg"
 _PACKAGE = "ubuntu-keyring"
@@ -24,7 +24,7 @@ _ROOT_ITEMS = ("squashfs", "root-image.gz")
 """The root file system's forms, the better one first: MAAS takes one of them."""
 
 
-class UbuntuImages:
+class UbuntuImages(Distribution):
     """The products of `os: ubuntu` that carry a kernel."""
 
     id = "ubuntu"
@@ -54,11 +54,6 @@ class UbuntuImages:
                 fingerprints=(_KEY,),
             )
 
-    def required(self, product: Product) -> bool:
-        """Take images only where they are selected."""
-        del product
-        return False
-
     def choose_items(self, product: Product, version: Version) -> Iterable[Item]:
         """Choose kernel, initrd, manifest and one root file system; all of them or none."""
         del product
@@ -82,10 +77,3 @@ class UbuntuImages:
             if fault:
                 where = f"{product.name} {name}"
                 yield Finding(Severity.ERROR, f"ubuntu-{name}", where, f"the {name} {fault}")
-
-    def derive(
-        self, product: Product, version: Version, files: Mapping[str, Path], scratch: Path
-    ) -> Iterable[Derived]:
-        """Make nothing: upstream's items are all that MAAS needs."""
-        del product, version, files, scratch
-        return ()
