@@ -45,6 +45,20 @@ class Plugins(msgspec.Struct, frozen=True):
         """Name every loaded plugin with its version: a change here means to validate anew."""
         return tuple(f"{r.name}={r.version}" for r in self.records if r.status == "loaded")
 
+    def plugin_of(self, distribution: str) -> str:
+        """Return the name of the plugin that brought a distribution. Raises `KeyError`."""
+        return self._brought(distribution).name
+
+    def version_of(self, distribution: str) -> str:
+        """Return the version of the plugin that brought a distribution. Raises `KeyError`."""
+        return self._brought(distribution).version
+
+    def _brought(self, distribution: str) -> PluginRecord:
+        for record in self.records:
+            if distribution in record.distributions:
+                return record
+        raise KeyError(distribution)
+
     def claimant(self, product: Product) -> Distribution | None:
         """Return the one distribution that claims the product, or None.
 
