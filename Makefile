@@ -49,8 +49,9 @@ soak: install  ## kill -9 at 50 random instants of sync and publish
 e2e: install  ## Mirror a stream made of Debian's packages (root, debootstrap; a few minutes)
 	MIRROR_E2E=1 $(BIN)/pytest -q tests/e2e --timeout 1800
 
-docs: install  ## Write docs/errors.md anew from mirror/errors/
+docs: install  ## Write the pages that are made from the code: errors, the reference for plugins
 	$(BIN)/python docs/generate_errors.py > docs/errors.md
+	$(BIN)/python docs/generate_plugin_reference.py > docs/plugin-reference.md
 
 constraints: install  ## Pin everything anew, by name, version and hash
 	$(BIN)/pip install --quiet pip-tools

@@ -1,7 +1,8 @@
 """Every hook that a plugin may implement, with its contract.
 
-All are called in the mirror's own processes, each plugin's by itself: what one raises is recorded
-against that plugin, and hurts no other. A hook may leave out any argument that it does not need.
+Each plugin's are called by themselves: what one raises is recorded against that plugin, and hurts
+no other. All but the events run in the mirror's own processes. An implementation may leave out any
+argument that it does not need.
 """
 
 from __future__ import annotations

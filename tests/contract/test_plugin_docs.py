@@ -1,0 +1,98 @@
+"""What docs/plugins.md tells a reader to type, typed: nothing else is installed or set."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "plugins.md"
+REFERENCE = ROOT / "docs" / "plugin-reference.md"
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SOURCES = ("mirror", "plugins", "template")
+"""What a checkout has that the page makes use of, besides single files."""
+
+
+def generator():
+    path = ROOT / "docs" / "generate_plugin_reference.py"
+    spec = importlib.util.spec_from_file_location("generate_plugin_reference", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_up_to_date():
+    assert generator().render() == REFERENCE.read_text(), "run `make docs`"
+
+
+def test_every_hook_and_method_is_in_the_reference_with_its_arguments():
+    made, text = generator(), REFERENCE.read_text()
+    assert len(made.hooks()) >= 6
+    assert len(made.methods()) >= 10
+    for name, function in {**made.hooks(), **made.methods()}.items():
+        assert f"### `{name}(" in text
+        assert function.__doc__, f"{name} has no docstring"
+        section = text.split(f"### `{name}(")[1].split("\n### ")[0]
+        for argument in function.__annotations__.keys() - {"return"}:
+            assert argument in section.splitlines()[0]
+
+
+def test_every_method_is_on_the_page_for_beginners():
+    page = PAGE.read_text()
+    assert all(f"`{name}`" in page for name in generator().methods())
+    assert all(f"`{name}`" in page or name in page for name in generator().hooks())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_from_nothing_to_images_that_are_mirrored_and_served(tmp_path, free_ports):
+    upstream, served = free_ports
+    script = "\n".join(BLOCK.findall(PAGE.read_text()))
+    script = script.replace("8001", str(upstream)).replace("8080", str(served))
+    script = script.replace("sleep 3", "sleep 10")
+    (tmp_path / "maas-image-mirror").symlink_to(ROOT, target_is_directory=True)
+    done = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{script}"],
+        cwd=tmp_path,
+        env=bare_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert re.search(r"^debian +loaded +maas-image-mirror-debian", done.stdout, re.MULTILINE)
+    assert " passed" in done.stdout
+    copied = sorted(each.name for each in (tmp_path / "copy").rglob("root-tgz"))
+    assert copied == ["root-tgz"] * 4
+    index = json.loads((tmp_path / "copy/streams/v1/index.json").read_text())
+    assert "org.example.maas:debian" in str(index)
+
+
+@pytest.fixture
+def free_ports():
+    """Return two ports on which nobody listens."""
+    import socket
+
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def bare_environment(home: Path) -> dict[str, str]:
+    """Return an environment that knows nothing of the one the tests run in."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("MIRROR_", "PYTEST_", "PYTHON", "VIRTUAL_ENV", "COV_"))
+    }
+    own = str(Path(sys.executable).parent)
+    path = os.pathsep.join(each for each in kept["PATH"].split(os.pathsep) if each != own)
+    return {**kept, "PATH": path, "HOME": str(home)}
