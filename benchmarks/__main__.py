@@ -7,7 +7,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import api, five_sources, large, peers, report, serving, startup, sync
+from benchmarks import (
+    api,
+    five_sources,
+    large,
+    peers,
+    report,
+    serving,
+    startup,
+    sync,
+    validation,
+)
 from benchmarks.context import Context
 from benchmarks.processes import Failed
 
@@ -22,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[Context], list[report.Row]]] = {
     "cold-limited-far": sync.cold_limited_far,
     "small-changes": sync.small_changes,
     "five-sources": five_sources.five_sources,
+    "validation": validation.validation,
     "serve-files": serving.serve_files,
     "serve-index": serving.serve_index,
     "serve-ranges": serving.serve_ranges,
