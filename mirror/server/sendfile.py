@@ -26,7 +26,7 @@ SHORT_TURN = 2**19
 
 MANY = 8
 
-_COUNT_EVERY = 2**23
+_COUNT_EVERY = 2**21
 """Bytes: to count each short turn would cost a tenth of the CPU that sending takes."""
 
 _NO_SENDFILE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -46,7 +46,7 @@ async def sendfile(
     """Send `length` bytes of the blob from byte `start`; return how many there were to send.
 
     Fewer than asked means that the file is shorter than that. `count` is told of the bytes that go
-    out, some megabytes at a time. The transport must have nothing left to write. Raises
+    out, about two megabytes at a time. The transport must have nothing left to write. Raises
     ConnectionError when the client has gone.
     """
     sock = transport.get_extra_info("socket")
