@@ -139,12 +139,34 @@ class LogSettings(_Section):
 
 
 class PluginSettings(_Section):
-    """[plugins]: which plugins are loaded, by entry-point name (empty `allow`: all)."""
+    """[plugins]: which plugins are loaded, by entry-point name (empty `allow`: all).
+
+    Any other table below it is the section of a plugin, `[plugins.NAME]`: kept as it is until the
+    plugin is loaded, which knows its type.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, dict[str, Any]]
 
     allow: tuple[str, ...] = ()
     block: tuple[str, ...] = ()
+    prefer: tuple[str, ...] = ()
+    """Of the plugins that claim one product, the first of these gets it."""
     strict: bool = False
     """A plugin that does not load stops the command (for CI)."""
+    time_limit: Duration = timedelta(minutes=5)
+    """How long a plugin may look at one version ..."""
+    memory_limit: ByteSize = Field(default=ByteSize(1024**3), ge=64 * 1024**2)
+    """... how much memory it may take ..."""
+    disk_limit: ByteSize = ByteSize(20 * 1024**3)
+    """... and how much it may write meanwhile."""
+    processes: int = Field(default=2, ge=1, le=64)
+    """How many versions plugins look at at a time, each in a process of its own."""
+
+    @property
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """The sections of plugins, by name."""
+        return self.__pydantic_extra__
 
 
 class Settings(_Section):
@@ -234,7 +256,8 @@ def _read_toml(file: Path, *, required: bool) -> dict[str, Any]:
 def _explain(error: ValidationError, origin: str) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
+    scalar = first["loc"][:1] == ("plugins",) and first["type"] == "dict_type"
+    if first["type"] != "extra_forbidden" and not scalar:
         return f"{origin}: {key}: {first['msg']} (it is {first['input']!r})"
     known = _known_keys(Settings)
     near = difflib.get_close_matches(key, known, n=1)

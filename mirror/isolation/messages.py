@@ -1,0 +1,153 @@
+"""What the mirror and the process of a plugin say to each other.
+
+Each message is JSON behind its length, four bytes, the greatest first. The mirror says `Start`, and
+then asks, one `Request` at a time; to each the worker gives one `Reply`.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Any, Literal
+
+import msgspec
+
+from mirror.api import (  # noqa: TC001  (msgspec looks at them)
+    Attributes,
+    Finding,
+    Package,
+    Product,
+    Version,
+)
+from mirror.plugin_manager.records import EVENT_HOOKS
+
+MAX_REPLY = 16 * 1024 * 1024
+"""Bytes of one reply."""
+MAX_FINDINGS = 1000
+MAX_DERIVED = 100
+MAX_PACKAGES = 100_000
+
+EVENTS = {hook: kind for kind, hook in EVENT_HOOKS.items()}
+"""What each hook that hears of events hears of."""
+
+HOME = "home"
+"""The name of a worker's own directory in its scratch directory."""
+
+HEAD = struct.Struct(">I")
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """What the worker is for, and what it may have.
+
+    `section` is the plugin's part of the settings. `scratch` is the worker's own directory; besides
+    what Python needs, it may read what is below `readable`, but never below `private`. `memory` and
+    `disk` are in bytes. Without `confined`, it may do what its user may.
+    """
+
+    plugin: str
+    section: dict[str, Any] = {}
+    scratch: str
+    readable: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    memory: int
+    disk: int
+    confined: bool = True
+
+
+class Inspect(msgspec.Struct, frozen=True, tag=True):
+    """Validate a version's files, by item name; where no error is found, derive from them."""
+
+    distribution: str
+    product: Product
+    version: Version
+    files: dict[str, str]
+    scratch: str
+
+
+class ListPackages(msgspec.Struct, frozen=True, tag=True):
+    """List the packages in an image."""
+
+    distribution: str
+    product: Product
+    version: Version
+    files: dict[str, str]
+
+
+class Notify(msgspec.Struct, frozen=True, tag=True):
+    """Call a hook that hears of an event, which is JSON."""
+
+    hook: str
+    event: msgspec.Raw
+
+
+Request = Inspect | ListPackages | Notify
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A derived file, as the plugin describes it."""
+
+    name: str
+    ftype: str
+    path: str
+    file: str
+    attributes: Attributes = {}
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The plugin is loaded, or what it was told is done."""
+
+
+class Inspection(msgspec.Struct, frozen=True, tag=True):
+    """What an inspection found and made."""
+
+    findings: tuple[Finding, ...]
+    made: tuple[Made, ...] = ()
+
+
+class Packages(msgspec.Struct, frozen=True, tag=True):
+    """What is installed in an image."""
+
+    packages: tuple[Package, ...]
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """It could not be done.
+
+    `kind` is `raised` (whatever the plugin's code raised), `unreadable` (the list of packages is),
+    `limit` (out of memory or disk, or too much to say) or `trespass`.
+    """
+
+    kind: Literal["raised", "unreadable", "limit", "trespass"]
+    what: str
+
+
+Reply = Ready | Inspection | Packages | Failed
+
+
+def frame(message: msgspec.Struct) -> bytes:
+    """Return a message as it is sent. Raises `TypeError` or `ValueError` for what is no JSON."""
+    body = msgspec.json.encode(message)
+    return HEAD.pack(len(body)) + body
+
+
+def read_frame(fd: int) -> bytes | None:
+    """Read one message, waiting for it; None when the other side is gone."""
+    head = _read(fd, HEAD.size)
+    return _read(fd, HEAD.unpack(head)[0]) if head else None
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of the bytes, waiting for the other side."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _read(fd: int, size: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < size:
+        piece = os.read(fd, size - len(data))
+        if not piece:
+            return None
+        data += piece
+    return bytes(data)
