@@ -98,10 +98,9 @@ class Mirror:
     @cached_property
     def plugins(self) -> Plugins:
         """What is installed. Raises `PluginBroken` where the settings are strict."""
-        from mirror.plugin_manager import load_plugins
+        from mirror.plugin_manager import load_configured
 
-        chosen = self.settings.plugins
-        return load_plugins(allow=chosen.allow, block=chosen.block, strict=chosen.strict)
+        return load_configured(self.settings.plugins)
 
     @cached_property
     def key(self) -> SigningKey:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import MirrorError, PluginError
+from mirror.errors import ClaimConflict, PluginError
 from mirror.sync.contest import Contest, rank
 from mirror.sync.offers import LeftOut
 from mirror.sync.selecting import NOTHING, Rule, Wish, wish_for
@@ -38,8 +39,9 @@ class Claims:
     """What the sources offer, and which of them provides each product.
 
     `winners` are by product name; `lost` says why a source may not provide a product that is wanted
-    of it. `rejected` is what could not be read; `failed` are products that a plugin could not look
-    at. `notes` is what a person should know, by product name.
+    of it. `rejected` is what could not be read; `failures` says of products that are wanted, or
+    published, why no plugin has them: it failed to look, or another claims them too. `notes` is
+    what a person should know, by product name.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Claims:
         self.winners: dict[str, Candidate] = {}
         self.lost: dict[Key, str] = {}
         self.rejected: dict[Key, list[LeftOut]] = {}
-        self.failed: list[LeftOut] = []
+        self.failures: dict[str, PluginError] = {}
         self.notes: defaultdict[str, list[str]] = defaultdict(list)
         self.contest = Contest({}, {})
         self._rules = rules
@@ -104,17 +106,38 @@ class Claims:
             self.notes[product.name].append(note)
 
     def look_at(self, product: Product, source: str) -> tuple[Distribution | None, Wish]:
-        """Return who claims a product and what is wanted of it; a plugin that fails claims none."""
+        """Return who claims a product and what is wanted of it.
+
+        Nobody, where a plugin fails, or several claim it: `failures` has why.
+        """
         try:
             distribution = self._plugins.claimant(product)
+        except PluginError as error:
+            return None, self._fail(product, source, error)
+        try:
             return distribution, wish_for(product, source, self._rules, distribution)
-        except MirrorError:
-            raise
         except Exception as error:  # noqa: BLE001  (a plugin's code: anything may come)
-            if product.name in self._published:
-                failed = PluginError(f"a plugin failed to look at {product.name!r}: {error!r}")
-                self.failed.append(LeftOut(product.name, "", failed))
-            return None, NOTHING
+            who = distribution.id if distribution else ""
+            what = f"product {product.name!r}: plugin {who!r} failed to look at it: {error!r}"
+            return None, self._fail(product, source, PluginError(what))
+
+    def _fail(self, product: Product, source: str, error: PluginError) -> Wish:
+        """Remember why nobody has a product; return what would be wanted of it."""
+        wish = self._wish_despite(product, source, error)
+        if wish.keep or product.name in self._published:
+            self.failures[product.name] = error
+        return wish
+
+    def _wish_despite(self, product: Product, source: str, error: PluginError) -> Wish:
+        """Ask for each of those that claim the product: any of them may require it."""
+        rivals: list[Distribution | None] = [None]
+        if isinstance(error, ClaimConflict):
+            rivals += self._plugins.claimants(product)
+        wishes = [NOTHING]
+        for each in rivals:
+            with suppress(Exception):  # a plugin's code: anything may come
+                wishes.append(wish_for(product, source, self._rules, each))
+        return max(wishes, key=lambda wish: wish.keep)
 
     def _ours(self, product: str, source: str) -> Planned | None:
         """Return the product as it is published, if it came from this source."""

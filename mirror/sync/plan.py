@@ -11,7 +11,8 @@ For each product, by name:
 - A pinned product is published in just that version, wherever that can still be had.
 - A version that is condemned (it could not be fetched, or failed validation) is left out, and the
   published ones fill its place.
-- A product that vanished from its source, or that no plugin claims any more, is kept as published.
+- A product that vanished from its source, or that no plugin claims any more, is kept as published;
+  so is one that two plugins claim, until `prefer` settles it. A new one of that kind is left out.
 """
 
 from __future__ import annotations
@@ -75,8 +76,7 @@ def make_plan(
 
     `published` is the last one, by product name; `absent` are the sources that could not be read
     this time: their products stay as published. Of `pins`, those with a version count;
-    `elsewhere` holds pinned versions of older snapshots. Raises `FilterInvalid` and
-    `ClaimConflict`.
+    `elsewhere` holds pinned versions of older snapshots. Raises `FilterInvalid`.
     """
     offers, absent, selections, pins = tuple(offers), tuple(absent), tuple(selections), tuple(pins)
     everything = chain(
@@ -297,8 +297,14 @@ class _Planning:
         self.products.append(Planned(kept, published.source, distribution))
 
     def _keep_unclaimed(self, published: Planned) -> None:
-        """Keep a product whose plugin is gone: whether it is still wanted, only that could say."""
-        self._notes[published.product.name].append("no plugin claims it now: kept as it was")
+        """Keep a product that no plugin has: whether it is still wanted, only that could say."""
+        name = published.product.name
+        failure = self._claims.failures.get(name)
+        if failure is None:
+            self._notes[name].append("no plugin claims it now: kept as it was")
+        else:
+            self._reasons[name] = _why_nobody(failure)
+            self._notes[name].append(f"kept as it was: {failure.what}")
         self.products.append(published)
 
     # --- what came of it --------------------------------------------------------------------------
@@ -314,12 +320,17 @@ class _Planning:
         unreadable = chain.from_iterable(self._claims.rejected.values())
         return Plan(
             products=tuple(self.products),
-            left_out=(*self._claims.failed, *self._left_out, *unreadable),
+            left_out=(*self._nobodys(), *self._left_out, *unreadable),
             notes=dict(self._notes),
             considered=considered,
             sought=frozenset(self._pins.sought),
             pinned=frozenset(self._pins.decided),
         )
+
+    def _nobodys(self) -> Iterator[LeftOut]:
+        """Yield the products that are wanted, or published, and that no plugin can answer for."""
+        for name, error in self._claims.failures.items():
+            yield LeftOut(name, "", error)
 
     def _considered(self, taken: Mapping[str, str]) -> Iterator[Considered]:
         for (source, name), each in self._claims.offered.items():
@@ -331,6 +342,8 @@ class _Planning:
         product = candidate.product
         if self._claims.winners.get(product.name) is candidate:
             return self._reasons.get(product.name, "")
+        if failure := self._claims.failures.get(product.name):
+            return _why_nobody(failure)
         if candidate.distribution is None:
             note = "no plugin claims it: not taken"
             if candidate.wish.keep and note not in self._notes.get(product.name, ()):
@@ -339,6 +352,10 @@ class _Planning:
         if candidate.distribution.required(product) and candidate.wish == NOTHING:
             return "not selected: no selection brings the bootloaders of this source along"
         return "not selected"
+
+
+def _why_nobody(failure: PluginError) -> str:
+    return f"left out: {failure.what} [{failure.code}]"
 
 
 def _why_left_out(failures: Iterable[LeftOut]) -> str:

@@ -115,7 +115,8 @@ def test_two_distributions_of_one_name(install):
     install("rocky", GOOD)
     install("rocky2", GOOD)
     second = record(load_plugins(), "rocky2")
-    assert (second.status, second.error) == ("failed", "there is a distribution 'rocky' already")
+    assert second.status == "failed"
+    assert second.error == "it brings distribution 'rocky', which plugin 'rocky' brings already"
     assert "block" in second.remedy
 
 
@@ -123,8 +124,17 @@ def test_two_plugins_that_claim_one_product(install):
     install("rocky", GOOD)
     install("other", GOOD.replace('id = "rocky"', 'id = "other"'))
     product = Product("the-product", "c", {"os": "rocky"}, ())
-    with pytest.raises(ClaimConflict, match="'the-product' is claimed by 'other' and 'rocky'"):
-        load_plugins().claimant(product)
+    with pytest.raises(ClaimConflict) as caught:
+        load_plugins(prefer=["centos"]).claimant(product)
+    assert caught.value.what == (
+        "product 'the-product' is claimed by plugin 'other' (distribution 'other') "
+        "and by plugin 'rocky' (distribution 'rocky')"
+    )
+    assert 'prefer = ["centos", "other"]' in caught.value.remedy
+    assert 'prefer = ["centos", "rocky"]' in caught.value.remedy
+    preferred = load_plugins(prefer=["rocky"]).claimant(product)
+    assert preferred is not None
+    assert preferred.id == "rocky"
     alone = load_plugins(block=["other"]).claimant(product)
     assert alone is not None
     assert alone.id == "rocky"

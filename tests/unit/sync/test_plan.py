@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from plan_builders import Everything, as_published, item, offer, plan_of, product, versions
 
-from mirror.errors import ClaimConflict, DigestMismatch, FilterInvalid, UnsafePath
+from mirror.errors import DigestMismatch, FilterInvalid, UnsafePath
 from mirror.model import BootSource, Product, Selection, Version
 from mirror.plugin_manager import Plugins
 from mirror.simplestreams.conflicts import Rejected
@@ -229,15 +229,9 @@ def test_a_plugin_that_raises_in_claims():
     published = as_published(plan_of(offer(product("a", "1"))))
     plan = plan_of(offer(product("a", "2")), published=published, plugins=Plugins((Raising(),), ()))
     assert versions(plan) == {"a": ["1"]}
-    assert "a plugin failed to look at 'a'" in plan.left_out[0].error.what
-
-
-def test_two_claims_on_one_product():
-    class Other(Everything):
-        id = "other"
-
-    with pytest.raises(ClaimConflict, match="'everything' and 'other'"):
-        plan_of(offer(product("a", "1")), plugins=Plugins((Everything(), Other()), ()))
+    assert plan.left_out[0].error.what == (
+        "product 'a': plugin 'everything' failed to look at it: RuntimeError('oops')"
+    )
 
 
 def test_rejected_versions_are_left_out_and_do_not_make_good_ones_withdrawn():

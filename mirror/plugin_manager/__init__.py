@@ -1,0 +1,13 @@
+"""Find plugins, load each one by itself, and say what became of it.
+
+A plugin that does not load is recorded with its remedy and left out; the others are not touched.
+`records` has what comes of it, `load` the way there, `hooks` what one plugin implements, `brought`
+and `routes` what its hooks return, `sections` its settings.
+"""
+
+from __future__ import annotations
+
+from mirror.plugin_manager.load import load_configured, load_plugins
+from mirror.plugin_manager.records import PluginRecord, Plugins
+
+__all__ = ["PluginRecord", "Plugins", "load_configured", "load_plugins"]

@@ -1,0 +1,152 @@
+"""Whose a product is: two plugins that claim one, and one that fails, hurt no other product."""
+
+from __future__ import annotations
+
+import pytest
+from plan_builders import Everything, as_published, offer, plan_of, product, versions
+
+from mirror.api import CommandFailed
+from mirror.errors import ClaimConflict, PluginError
+from mirror.model import Selection
+from mirror.plugin_manager import PluginRecord, Plugins
+
+
+class Ubuntu(Everything):
+    id = "ubuntu"
+
+    def claims(self, product):
+        return product.os == "ubuntu"
+
+
+class Mine(Everything):
+    """Claims one release that is another's too."""
+
+    id = "my-images"
+
+    def claims(self, product):
+        return product.release == "both"
+
+
+RECORDS = (
+    PluginRecord("ubuntu", "p", "1", "loaded", ("ubuntu",)),
+    PluginRecord("mine", "p", "1", "loaded", ("my-images",)),
+)
+
+
+def two(prefer=()) -> Plugins:
+    return Plugins((Ubuntu(), Mine()), RECORDS, prefer=tuple(prefer))
+
+
+def reasons(plan):
+    return {each.product.name: each.reason for each in plan.considered if not each.taken}
+
+
+def test_a_new_product_that_two_claim_is_left_out_and_the_others_are_taken():
+    plan = plan_of(offer(product("both", "1"), product("a", "1")), plugins=two())
+    assert versions(plan) == {"a": ["1"]}
+    [left_out] = plan.left_out
+    assert (left_out.product, left_out.version) == ("both", "")
+    assert isinstance(left_out.error, ClaimConflict)
+    assert left_out.error.what == (
+        "product 'both' is claimed by plugin 'ubuntu' (distribution 'ubuntu') "
+        "and by plugin 'mine' (distribution 'my-images')"
+    )
+    assert left_out.error.remedy == (
+        'In mirror.toml, below [plugins]: prefer = ["ubuntu"] or prefer = ["mine"]'
+    )
+    assert reasons(plan)["both"] == f"left out: {left_out.error.what} [MIR-602]"
+    assert plan.notes == {}
+
+
+def test_one_that_is_published_stays_as_it_is():
+    published = as_published(plan_of(offer(product("both", "1"), product("a", "1"))))
+    plan = plan_of(
+        offer(product("both", "2"), product("a", "2")), published=published, plugins=two()
+    )
+    assert versions(plan) == {"both": ["1"], "a": ["1", "2"]}
+    assert [(each.product, type(each.error)) for each in plan.left_out] == [("both", ClaimConflict)]
+    assert plan.notes["both"] == [f"kept as it was: {plan.left_out[0].error.what}"]
+    [considered] = [each for each in plan.considered if each.product.name == "both"]
+    assert considered.reason.startswith("left out: product 'both' is claimed by plugin 'ubuntu'")
+
+
+def test_one_that_vanished_upstream_too_is_said_once():
+    published = as_published(plan_of(offer(product("both", "1"))))
+    plan = plan_of(offer(product("a", "1")), published=published, plugins=two())
+    assert versions(plan) == {"both": ["1"], "a": ["1"]}
+    assert [each.product for each in plan.left_out] == ["both"]
+
+
+def test_of_what_nobody_selects_nothing_is_said():
+    only_a = (Selection(1, ("release=a",)),)
+    plan = plan_of(offer(product("both", "1"), product("a", "1")), plugins=two(), selections=only_a)
+    assert versions(plan) == {"a": ["1"]}
+    assert plan.left_out == ()
+
+
+def test_a_bootloader_that_two_claim_is_missed_with_any_selection():
+    loader = product("both", "1", os="grub", **{"bootloader-type": "uefi"})
+
+    class Loaders(Everything):
+        id = "ubuntu"
+
+        def claims(self, product):
+            return True
+
+    plugins = Plugins((Loaders(), Mine()), RECORDS)
+    plan = plan_of(offer(loader, product("a", "1")), plugins=plugins)
+    assert versions(plan) == {"a": ["1"]}
+    assert [each.product for each in plan.left_out] == ["both"]
+
+
+@pytest.mark.parametrize("prefer", [["mine"], ["other", "mine", "ubuntu"]])
+def test_prefer_settles_it(prefer):
+    plan = plan_of(offer(product("both", "1"), product("a", "1")), plugins=two(prefer))
+    assert versions(plan) == {"both": ["1"], "a": ["1"]}
+    assert plan.left_out == ()
+    assert {p.product.name: p.distribution.id for p in plan.products} == {
+        "both": "my-images",
+        "a": "ubuntu",
+    }
+
+
+def test_a_plugin_that_claims_a_product_twice():
+    plugins = Plugins(
+        (Ubuntu(), Mine()),
+        (PluginRecord("ubuntu", "p", "1", "loaded", ("ubuntu", "my-images")),),
+        prefer=("ubuntu",),
+    )
+    with pytest.raises(ClaimConflict) as caught:
+        plugins.claimant(product("both", "1"))
+    assert "author" in caught.value.remedy
+
+
+@pytest.mark.parametrize("error", [RuntimeError("oops"), CommandFailed("oops")])
+def test_a_plugin_that_fails_to_look_takes_only_its_own_products_along(error):
+    class Raising(Mine):
+        def claims(self, product):
+            raise error
+
+    plugins = Plugins((Raising(), Ubuntu()), RECORDS)
+    plan = plan_of(
+        offer(product("a", "1"), product("hers", "1", os="other")),
+        plugins=plugins,
+        selections=(Selection(1, ("arch=amd64",)),),
+    )
+    assert versions(plan) == {"a": ["1"]}
+    [left_out] = plan.left_out
+    assert left_out.product == "hers"
+    assert "plugin 'mine' failed to look at it" in left_out.error.what
+    assert reasons(plan)["hers"].endswith("[MIR-600]")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("oops"), CommandFailed("oops")])
+def test_a_plugin_that_cannot_say_what_is_required(error):
+    class Raising(Mine):
+        def required(self, product):
+            raise error
+
+    plugins = Plugins((Raising(), Ubuntu()), RECORDS, prefer=("mine",))
+    plan = plan_of(offer(product("both", "1"), product("a", "1")), plugins=plugins)
+    assert versions(plan) == {"a": ["1"]}
+    assert [(each.product, type(each.error)) for each in plan.left_out] == [("both", PluginError)]
