@@ -15,8 +15,7 @@ import struct
 import tarfile
 from typing import TYPE_CHECKING
 
-import zstandard
-
+from mirror.testing import kernels
 from mirror.testing.squashfs import squashfs_image
 
 if TYPE_CHECKING:
@@ -50,25 +49,15 @@ def squashfs(seed: str, size: int, *, release: str = "noble") -> bytes:
 def kernel(
     seed: str, size: int, *, arch: str = "amd64", version: str = "6.8.0-64-generic"
 ) -> bytes:
-    """Return a kernel with an EFI stub: a bzImage for amd64, an Image for arm64."""
-    head = _bzimage_head(version) if arch == "amd64" else _arm64_head(max(size, 4096))
-    return head + noise(seed, max(size - len(head), 512))
+    """Return the kind of kernel that is usual for an architecture (`mirror.testing.kernels`)."""
+    return kernels.kernel_image(arch, version, noise(seed, max(size - kernels.HEADER, 512)))
 
 
 def initrd(
     seed: str, size: int, *, version: str = "6.8.0-64-generic", compression: str = "zstd"
 ) -> bytes:
-    """Return a newc cpio archive, compressed with `zstd` or `gzip`."""
-    archive = cpio(
-        {
-            "init": b"#!/bin/sh\nexec /sbin/init\n",
-            f"usr/lib/modules/{version}/modules.dep": b"",
-            f"usr/lib/modules/{version}/filler": noise(seed, size),
-        }
-    )
-    if compression == "gzip":
-        return gzip.compress(archive, 1, mtime=0)
-    return zstandard.ZstdCompressor(level=1).compress(archive)
+    """Return an initrd with modules; `compression` as `mirror.formats.compression_of` names it."""
+    return kernels.initrd_image(version, noise(seed, size), compression=compression)
 
 
 def root_tgz(seed: str, size: int, *, os_id: str = "centos", version: str = "8") -> bytes:
@@ -145,24 +134,7 @@ def tar(members: Mapping[str, bytes]) -> bytes:
 
 def cpio(members: Mapping[str, bytes]) -> bytes:
     """Return an uncompressed newc cpio archive, with the directories that the members need."""
-    folders = {
-        "/".join(parts[:depth])
-        for parts in (name.split("/") for name in members)
-        for depth in range(1, len(parts))
-    }
-    out = bytearray()
-    for number, name in enumerate(sorted({*folders, *members}), start=1):
-        mode = 0o040755 if name in folders else 0o100755
-        out += _cpio_entry(number, mode, name, members.get(name, b""))
-    out += _cpio_entry(0, 0, "TRAILER!!!", b"")
-    return bytes(out)
-
-
-def _cpio_entry(number: int, mode: int, name: str, content: bytes) -> bytes:
-    encoded = name.encode() + b"\0"
-    fields = (number, mode, 0, 0, 1, MTIME, len(content), 0, 0, 0, 0, len(encoded), 0)
-    head = b"070701" + b"".join(b"%08X" % field for field in fields) + encoded
-    return head + bytes(-len(head) % 4) + content + bytes(-len(content) % 4)
+    return kernels.cpio(members)
 
 
 def _dos_stub() -> bytes:
@@ -180,28 +152,3 @@ def _pe_header(arch: str, subsystem: int, image_size: int) -> bytes:
     coff = struct.pack("<HHIIIHH", machine, 1, MTIME, 0, 0, len(optional), 0x0206)
     section = struct.pack("<8sIIIIIIHHI", b".text", image_size, 512, image_size, 512, 0, 0, 0, 0, 0)
     return b"PE\0\0" + coff + optional + section
-
-
-def _bzimage_head(version: str) -> bytes:
-    """Return the setup part of a bzImage: boot protocol 2.15, with the version's text."""
-    setup_sectors = 3
-    head = bytearray((setup_sectors + 1) * 512)
-    stub = _dos_stub() + _pe_header("amd64", EFI_APPLICATION, 4096)
-    head[: len(stub)] = stub
-    head[0x1F1] = setup_sectors
-    head[0x1FE:0x202] = b"\x55\xaa\xeb\x6a"
-    head[0x202:0x206] = b"HdrS"
-    struct.pack_into("<H", head, 0x206, 0x020F)
-    struct.pack_into("<H", head, 0x20E, 0x100)
-    head[0x211] = 1  # loaded high: what makes it a bzImage
-    text = f"{version} (buildd@sample) #1 SMP".encode() + b"\0"
-    head[0x300 : 0x300 + len(text)] = text
-    return bytes(head)
-
-
-def _arm64_head(image_size: int) -> bytes:
-    head = bytearray(_dos_stub())
-    struct.pack_into("<QQQ", head, 8, 0, image_size, 0x0A)
-    head[56:60] = b"ARM\x64"
-    struct.pack_into("<I", head, 60, PE_AT)
-    return bytes(head) + _pe_header("arm64", EFI_APPLICATION, image_size)
