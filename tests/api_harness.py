@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from mirror.model import BootSource, Role, Selection
@@ -18,6 +21,7 @@ from mirror.server.serving import running_server
 from mirror.service import Mirror
 from mirror.settings import Settings, StoreSettings, SyncSettings
 from mirror.sync.run import SyncOptions
+from mirror.testing.install import install_plugin, module_name
 from mirror.testing.sample import SampleUpstream
 from mirror.testing.serve import serve_in_thread
 
@@ -139,3 +143,15 @@ def served_api(mirror: Mirror, **options: Any) -> Iterator[Api]:
         for role in Role:
             api.token(role.value, role)
         yield api
+
+
+@contextlib.contextmanager
+def installed_plugin(folder: Path, name: str, source: str) -> Iterator[None]:
+    """Install a plugin, as pip would, for this process and those that it starts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    install_plugin(folder, name, source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        yield
+    sys.modules.pop(module_name(name), None)

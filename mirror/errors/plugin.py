@@ -52,10 +52,66 @@ class PluginCrashed(PluginError, code="MIR-606", exit_status=3):
     )
 
 
+class CommandBroken(PluginError, code="MIR-610"):
+    """A plugin's command can't be imported, or failed in a way that it did not foresee."""
+
+    remedy = (
+        "Report it to the plugin's author: `mirror plugin show NAME` has the version, --verbose "
+        "shows what led to it."
+    )
+
+
 class PluginTrespassed(PluginError, code="MIR-607", exit_status=3):
-    """A plugin wrote outside its scratch directory, or wanted the network."""
+    """A plugin wanted files that are not its own, or the network."""
 
     remedy = (
         "It was stopped, and its versions were left out. Block the plugin until its author has "
         "explained it: [plugins] block."
+    )
+
+
+class DerivedRefused(PluginError, code="MIR-608", exit_status=3):
+    """A file that a plugin made can't be published."""
+
+    remedy = (
+        "The version was left out, the last good one is kept. Report it to the plugin's author."
+    )
+
+
+class PluginNotLoaded(PluginError, code="MIR-620", http_status=503):
+    """A plugin is installed, and was not loaded or has routes that can't be used."""
+
+    remedy = (
+        "Run `mirror plugin list`, which says why; mend, upgrade or unblock the plugin, then "
+        "restart the server."
+    )
+
+
+class PluginTimedOut(PluginError, code="MIR-621", http_status=504):
+    """A plugin's route did not answer in time."""
+
+    remedy = (
+        "What it was asked to do may go on: look before you ask again. Report it to the plugin's "
+        "author."
+    )
+
+
+class PluginBusy(PluginError, code="MIR-622", http_status=503):
+    """As many requests as a plugin may answer at once are being answered."""
+
+    remedy = "Try again in a minute; if it stays so, its routes hang: restart the server."
+
+
+class PluginAnswerInvalid(PluginError, code="MIR-623"):
+    """A plugin's route answered with something else than it says, or with too much."""
+
+    remedy = "Find the request_id in the server's log, and report it to the plugin's author."
+
+
+class ListenerFailed(PluginError, code="MIR-624"):
+    """A plugin that was told of an event failed, or took too long."""
+
+    remedy = (
+        "Nothing else depends on it: the sync, or what was published, stays as it is. Report it to "
+        "the plugin's author; the plugin is not told again."
     )

@@ -20,7 +20,7 @@ ROUTES = ("stream", "image", "snapshot", "blob", "key", "api", "health", "other"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other")
 CODES = (
     *("other", 200, 201, 202, 204, 206, 303, 304, 400, 401, 403, 404, 405, 406, 408, 409, 411),
-    *(412, 413, 415, 416, 421, 422, 428, 429, 431, 499, 500, 501, 503),
+    *(412, 413, 415, 416, 421, 422, 428, 429, 431, 499, 500, 501, 503, 504),
 )
 """499: the client was gone before there was an answer."""
 

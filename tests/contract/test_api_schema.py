@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import stamina
-from api_harness import mirror_with_images, served_api
+from api_harness import installed_plugin, mirror_with_images, served_api
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mirror.server import access
@@ -21,11 +21,70 @@ HERE = Path(__file__).parent
 SEED = "20250724"
 
 
+SHELF = """
+    from typing import Annotated
+
+    import msgspec
+    from msgspec import Meta
+    from mirror.api import CommandFailed, Route, hookimpl
+
+    Name = Annotated[str, Meta(pattern="^[a-z]{1,8}$", max_length=8)]
+
+    class Which(msgspec.Struct, forbid_unknown_fields=True):
+        name: Name
+
+    class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+        pages: Annotated[int, Meta(ge=1, le=9999)]
+        genre: Name = "novel"
+
+    class Page(msgspec.Struct, omit_defaults=True):
+        book: Name
+        pages: int | None = None
+        see_also: list["Page"] = []
+
+    class Search(msgspec.Struct, forbid_unknown_fields=True):
+        genre: Name = "novel"
+        limit: Annotated[int, Meta(ge=1, le=10)] = 5
+
+    BOOKS = {}
+
+    def list_(call):
+        found = [Page(name, book.pages) for name, book in BOOKS.items()]
+        return found[: call.query.limit]
+
+    def show(call):
+        if call.where.name not in BOOKS:
+            raise CommandFailed("there is no such book")
+        return Page(call.where.name, BOOKS[call.where.name].pages, [Page("other")])
+
+    def put(call):
+        BOOKS[call.where.name] = call.body
+        return show(call)
+
+    def drop(call):
+        BOOKS.pop(call.where.name, None)
+
+    @hookimpl
+    def mirror_routes():
+        book = {"path": "/books/{name}", "where": Which}
+        return [
+            Route(method="GET", path="/books", summary="List the books.", handler=list_,
+                  query=Search, returns=list[Page]),
+            Route(method="GET", summary="Show a book.", handler=show, returns=Page, **book),
+            Route(method="PUT", summary="Set a book.", handler=put, right="operate",
+                  body=Wanted, returns=Page, **book),
+            Route(method="DELETE", summary="Remove a book.", handler=drop, right="operate",
+                  **book),
+        ]
+"""
+
+
 @pytest.fixture(scope="module")
 def api(tmp_path_factory, signing_key):
     """Return a served mirror that a tool may try wrong tokens and dead addresses on, in no time."""
     with (
         pytest.MonkeyPatch.context() as patch,
+        installed_plugin(tmp_path_factory.mktemp("plugins"), "shelf", SHELF),
         mirror_with_images(tmp_path_factory.mktemp("schema"), signing_key) as (mirror, _),
     ):
         patch.setattr(access, "WRONG_BURST", 10**6)
@@ -52,7 +111,11 @@ def test_the_document_has_every_route(document):
     described = {
         (method.upper(), path) for path, item in document["paths"].items() for method in item
     }
-    assert described == {(route.method, f"/api/v1{route.path}") for route in ROUTES}
+    own = {(method, path) for method, path in described if "/plugins/shelf/" not in path}
+    assert own == {(route.method, f"/api/v1{route.path}") for route in ROUTES}
+    books = "/api/v1/plugins/shelf/books"
+    one = {(method, books + "/{name}") for method in ("GET", "PUT", "DELETE")}
+    assert described - own == {("GET", books), *one}
     names = [each["operationId"] for item in document["paths"].values() for each in item.values()]
     assert len(set(names)) == len(names)
 
@@ -105,7 +168,7 @@ def schemathesis(api, *options):
         cwd=api.mirror.settings.data_dir.parent,
         env={
             **os.environ,
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": f"{HERE}{os.pathsep}{os.environ['PYTHONPATH']}",
             "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
             "NO_COLOR": "1",
         },

@@ -7,7 +7,7 @@ no route that is not here.
 from __future__ import annotations
 
 import pytest
-from api_harness import mirror_with_images, served_api
+from api_harness import installed_plugin, mirror_with_images, served_api
 
 from mirror.model import Role
 from mirror.server.api.table import ROUTES
@@ -79,6 +79,36 @@ TABLE = {
     ("GET", "/key"): OPERATORS,
 }
 
+SHELF = """
+    import msgspec
+    from mirror.api import Route, hookimpl
+
+    class Which(msgspec.Struct):
+        name: str
+
+    class Book(msgspec.Struct, forbid_unknown_fields=True):
+        title: str
+
+    def answer(call):
+        return Book("a book")
+
+    @hookimpl
+    def mirror_routes():
+        book = {"path": "/books/{name}", "handler": answer, "where": Which, "returns": Book}
+        return [
+            Route(method="GET", summary="Show.", **book),
+            Route(method="PUT", summary="Set.", body=Book, right="operate", **book),
+            Route(method="DELETE", summary="Remove.", **book),
+        ]
+"""
+
+PLUGIN = {
+    ("GET", "/plugins/shelf/books/{name}"): OPERATORS,
+    ("PUT", "/plugins/shelf/books/{name}"): OPERATORS,
+    ("DELETE", "/plugins/shelf/books/{name}"): OPERATORS,
+    ("GET", "/plugins/shelf/nowhere"): OPERATORS,
+}
+
 LIMITED = {
     # what a token for channel `candidate` may do of it
     ("GET", "/channels/candidate"): 200,
@@ -96,6 +126,7 @@ LIMITED = {
     ("GET", "/jobs"): 200,
     ("GET", "/schedule"): 200,
     ("GET", "/storage"): 200,
+    ("GET", "/plugins/shelf/books/one"): 200,
     # and nothing else
     ("GET", "/channels/stable"): 403,
     ("GET", "/boot-resources?channel=stable"): 403,
@@ -117,12 +148,15 @@ LIMITED = {
     ("POST", "/snapshots/nothing:verify"): 403,
     ("POST", "/storage:gc"): 403,
     ("POST", "/available-images:refresh"): 403,
+    ("PUT", "/plugins/shelf/books/one"): 403,
+    ("DELETE", "/plugins/shelf/books/one"): 403,
 }
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory, signing_key):
     with (
+        installed_plugin(tmp_path_factory.mktemp("plugins"), "shelf", SHELF),
         mirror_with_images(tmp_path_factory.mktemp("roles"), signing_key) as (mirror, _),
         served_api(mirror) as api,
     ):
@@ -131,14 +165,20 @@ def api(tmp_path_factory, signing_key):
         yield api
 
 
-def test_the_table_has_every_route():
+def test_the_table_has_every_route(api):
     assert set(TABLE) == {(route.method, route.path) for route in ROUTES}
+    described = {
+        (method.upper(), path.removeprefix("/api/v1"))
+        for path, item in api.get("/openapi.json")["paths"].items()
+        for method in item
+    }
+    assert described == {*TABLE, *PLUGIN} - {("GET", "/plugins/shelf/nowhere")}
 
 
 @pytest.mark.parametrize("role", [NOBODY, *(role.value for role in Role)])
-@pytest.mark.parametrize(("method", "path"), TABLE)
+@pytest.mark.parametrize(("method", "path"), [*TABLE, *PLUGIN])
 def test_who_may(api, method, path, role):
-    allowed = role in TABLE[method, path]
+    allowed = role in {**TABLE, **PLUGIN}[method, path]
     before = _changes(api)
     answer = _try(api, method, path, role)
     if allowed:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
 from aiohttp import hdrs, web
 
-from mirror.server.api.conditions import etag_of, matches
+from mirror.server.api.conditions import matches
 from mirror.server.api.dispatch import Dispatch, explain_errors
+from mirror.server.api.documents import Documents
 from mirror.server.api.events import EventStreams
-from mirror.server.api.openapi import openapi
-from mirror.server.api.page import SECURITY_POLICY, render_page
+from mirror.server.api.page import SECURITY_POLICY
+from mirror.server.api.plugin_routes import PATTERN, PluginRoutes
 from mirror.server.api.route import EVENTS
 from mirror.server.api.table import ROUTES
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from mirror.server.lazy import LazyMirror
     from mirror.server.readiness import Readiness
 
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 def make_api(mirror: LazyMirror, readiness: Callable[[], Readiness]) -> web.Application:
     """Return the application; `readiness` says how the server does, and when it is to stop."""
@@ -33,7 +32,9 @@ def make_api(mirror: LazyMirror, readiness: Callable[[], Readiness]) -> web.Appl
     for route in ROUTES:
         answer = streams.answer if route.media == EVENTS else dispatch.answer
         _add(app, route, answer)
-    _add_documents(app)
+    plugins = PluginRoutes(dispatch)
+    app.router.add_route("*", PATTERN, plugins.answer)
+    _add_documents(app, Documents(plugins.parts))
 
     async def close(_: web.Application) -> None:
         dispatch.close()
@@ -55,29 +56,22 @@ def _add(
         app.router.add_route(hdrs.METH_HEAD, route.pattern, handle)
 
 
-def _add_documents(app: web.Application) -> None:
-    """Add what is open to everyone: it says nothing that is not in the program."""
-    document = openapi(ROUTES)
-    as_json = _fixed(msgspec.json.encode(document), "application/json")
-    page = _fixed(render_page(ROUTES, document).encode(), "text/html; charset=utf-8")
-    for path, handler in (("/openapi.json", as_json), ("/docs", page), ("/", page)):
-        app.router.add_get(path, handler)
+def _add_documents(app: web.Application, documents: Documents) -> None:
+    """Add what is open to everyone: it says nothing that is not in the programs installed."""
+    for path, name in (("/openapi.json", "json"), ("/docs", "page"), ("/", "page")):
+        app.router.add_get(path, partial(_send, documents, name))
 
 
-def _fixed(body: bytes, content_type: str) -> Handler:
-    etag = etag_of(body)
-
-    async def handle(request: web.Request) -> web.Response:
-        headers = {
-            hdrs.CONTENT_TYPE: content_type,
-            hdrs.ETAG: etag,
-            hdrs.CACHE_CONTROL: "no-cache",
-            "Content-Security-Policy": SECURITY_POLICY,
-            "Referrer-Policy": "no-referrer",
-        }
-        seen = request.headers.get(hdrs.IF_NONE_MATCH)
-        if seen and matches(seen, etag, weak=True):
-            return web.Response(status=304, headers=headers)
-        return web.Response(body=body, headers=headers)
-
-    return handle
+async def _send(documents: Documents, name: str, request: web.Request) -> web.Response:
+    document = (await documents.get())[name]
+    headers = {
+        hdrs.CONTENT_TYPE: document.content_type,
+        hdrs.ETAG: document.etag,
+        hdrs.CACHE_CONTROL: "no-cache",
+        "Content-Security-Policy": SECURITY_POLICY,
+        "Referrer-Policy": "no-referrer",
+    }
+    seen = request.headers.get(hdrs.IF_NONE_MATCH)
+    if seen and matches(seen, document.etag, weak=True):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=document.body, headers=headers)

@@ -28,7 +28,7 @@ from mirror.logs import accept_request_id, request_id
 from mirror.server.access import principal_of, require
 from mirror.server.api.conditions import etag_of, matches
 from mirror.server.api.problems import from_framework, problem, status_of
-from mirror.server.api.reading import read_body, read_query, read_where
+from mirror.server.api.reading import decode_body, read_query, read_where, receive_body
 from mirror.server.api.route import Call, Latest
 from mirror.store.locks import file_lock
 
@@ -73,35 +73,32 @@ class Dispatch:
         call = await self.call(route, request)
         if_match = request.headers.get(hdrs.IF_MATCH)
         answer = await self.in_thread(lambda: _answer(route, call, if_match))
-        return _respond(route, request, answer)
+        return respond(route, request, answer)
 
     async def call(self, route: Route, request: web.Request) -> Call:
         """Read a request that may be made; what it names is looked at only then.
 
         Raises `AccessDenied` (401, 403, 429), `BodyInvalid` and its like, `NotFound`.
         """
-        try:
-            who = await principal_of(request)
-        except AccessDenied:
-            raise
-        except MirrorError as error:
-            raise _unavailable(error) from error
-        principal = _allowed(who, route, request.match_info.get("channel"))
+        principal = _allowed(await who_asks(request), route, request.match_info.get("channel"))
         where = read_where(route, request.match_info)
         query = read_query(route, request.rel_url.raw_query_string)
-        body = await read_body(route, request)
+        body = decode_body(route, await receive_body(route, request))
 
         def prepare() -> Call:
-            call = Call(
-                self._opened(), self._readiness, self._latest, principal, where, query, body
-            )
+            call = self.made(self.opened(), principal, where, query, body)
             if route.channel is not None:
                 require(principal, route.right, channel=route.channel(call))
             return call
 
         return await self.in_thread(prepare)
 
-    def _opened(self) -> Mirror:
+    def made(self, mirror: Mirror, principal: Principal, where: Any, query: Any, body: Any) -> Call:
+        """Put a call together, of a request that was read."""
+        return Call(mirror, self._readiness, self._latest, principal, where, query, body)
+
+    def opened(self) -> Mirror:
+        """Return the mirror. Blocks. Raises `MirrorUnavailable`."""
         try:
             mirror = self._mirror.get()
         except MirrorError as error:
@@ -113,8 +110,23 @@ class Dispatch:
         return mirror
 
 
+async def who_asks(request: web.Request) -> Principal | None:
+    """Return who asks; None for a request without a token. Raises `AccessDenied` (401, 403, 429).
+
+    Raises `MirrorUnavailable` where tokens can't be looked up.
+    """
+    try:
+        return await principal_of(request)
+    except AccessDenied:
+        raise
+    except MirrorError as error:
+        raise _unavailable(error) from error
+
+
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
+    """What a handler returned, and how it is sent."""
+
     value: Any
     body: bytes
     etag: str
@@ -135,7 +147,7 @@ def _allowed(principal: Principal | None, route: Route, channel: str | None) -> 
     return require(principal, route.right, channel=channel)
 
 
-def _answer(route: Route, call: Call, if_match: str | None) -> _Answer:
+def _answer(route: Route, call: Call, if_match: str | None) -> Answer:
     if if_match is None or route.current is None:
         return _represent(route.handler, call)
     # between the look and the change, no other process of the API may change it
@@ -150,13 +162,14 @@ def _check_unchanged(current: Handler, call: Call, if_match: str) -> None:
         raise PreconditionFailed(f"it is {etag} now, not {if_match}")
 
 
-def _represent(handler: Handler, call: Call) -> _Answer:
+def _represent(handler: Handler, call: Call) -> Answer:
     value = handler(call)
     body = msgspec.json.encode(value)
-    return _Answer(value, body, etag_of(body))
+    return Answer(value, body, etag_of(body))
 
 
-def _respond(route: Route, request: web.Request, answer: _Answer) -> web.Response:
+def respond(route: Route, request: web.Request, answer: Answer) -> web.Response:
+    """Return the response that says it, or that it has not changed."""
     if route.returns is None:
         return web.Response(status=route.status)
     headers = {hdrs.CONTENT_TYPE: route.media, hdrs.ETAG: answer.etag}

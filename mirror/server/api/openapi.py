@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import datetime
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import msgspec
 
@@ -56,15 +56,36 @@ changed with If-Match, which fails with 412 if someone else was faster, and read
 """
 
 
-def openapi(routes: Sequence[Route]) -> dict[str, Any]:
-    """Return the document."""
+class Part(NamedTuple):
+    """Some routes, and what the document says of them: its paths, and the schemas they refer to."""
+
+    routes: tuple[Route, ...]
+    paths: dict[str, Any]
+    schemas: dict[str, Any]
+
+
+def describe(routes: Iterable[Route], *, space: str = "") -> Part:
+    """Describe routes. `space` goes before the names of their types, to tell them from others'.
+
+    Raises `TypeError` and the like for types that no schema can say.
+    """
+    routes = tuple(routes)
+    ref = _REF.format(name=f"{space}{{name}}")
     types = [t for route in routes for t in (route.body, route.returns) if t is not None]
-    found, components = msgspec.json.schema_components([*types, ProblemDetails], ref_template=_REF)
-    references = dict(zip(types, found, strict=False))
+    found, components = msgspec.json.schema_components(types, ref_template=ref)
+    references = dict(zip(types, found, strict=True))
     _complete(components, types)
     paths: dict[str, Any] = defaultdict(dict)
     for route in routes:
         paths[PREFIX + route.path][route.method.lower()] = _operation(route, references)
+    return Part(routes, paths, {space + name: schema for name, schema in components.items()})
+
+
+def openapi(parts: Sequence[Part]) -> dict[str, Any]:
+    """Return the document."""
+    _, problem = msgspec.json.schema_components([ProblemDetails], ref_template=_REF)
+    _complete(problem, [ProblemDetails])
+    tags = dict.fromkeys(route.tag for part in parts for route in part.routes)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -74,10 +95,13 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
-        "paths": paths,
+        "tags": [{"name": tag} for tag in tags],
+        "paths": {path: item for part in parts for path, item in part.paths.items()},
         "components": {
-            "schemas": components,
+            "schemas": {
+                **problem,
+                **{name: schema for part in parts for name, schema in part.schemas.items()},
+            },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "basic": {
@@ -200,16 +224,19 @@ def _failures(route: Route) -> dict[str, Any]:
 
 def _complete(components: dict[str, Any], types: Iterable[Any]) -> None:
     """Say what msgspec does not: that answers have all their fields, and which are times."""
-    for schema in components.values():
+    structs = _structs(types)
+    partial = {kind.__name__ for kind in structs if kind.__struct_config__.omit_defaults}
+    for name, schema in components.items():
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"])
-        if schema.get("type") == "object" and "additionalProperties" not in schema:
+        whole = "properties" in schema and "additionalProperties" not in schema
+        if whole and name not in partial:
             schema["required"] = list(schema["properties"])
-    for kind in _structs(types):
+    for kind in structs:
         properties = components.get(kind.__name__, {}).get("properties", {})
         for field in msgspec.structs.fields(kind):
             if datetime in (field.type, *get_args(field.type)):
-                for schema in _choices(properties[field.encode_name]):
+                for schema in _choices(properties.get(field.encode_name, {})):
                     if schema.get("type") == "string":
                         schema["format"] = "date-time"
 
@@ -222,11 +249,15 @@ def _choices(schema: dict[str, Any]) -> list[dict[str, Any]]:
 def _structs(types: Iterable[Any]) -> set[type[msgspec.Struct]]:
     """Return every class that these types are made of; those with parameters have no times."""
     found: set[type[msgspec.Struct]] = set()
+    seen: set[object] = set()
     waiting: list[Any] = list(msgspec.inspect.multi_type_info(types))
     while waiting:
         info = waiting.pop()
         if isinstance(info, msgspec.inspect.StructType):
-            if isinstance(info.cls, type) and info.cls not in found:
+            if info.cls in seen:
+                continue  # a type may have fields of its own type
+            seen.add(info.cls)
+            if isinstance(info.cls, type):
                 found.add(info.cls)
             waiting += [field.type for field in info.fields]
         elif isinstance(info, msgspec.inspect.UnionType):

@@ -87,7 +87,8 @@ def _answer(route: Route) -> str:
     if route.returns is None:
         return f"Answers {route.status}, without a body."
     parts = (route.returns, *get_args(route.returns))
-    return f"Answers {route.status}: {escape(' of '.join(part.__name__ for part in parts))}."
+    names = [part.__name__ for part in parts if hasattr(part, "__name__")] or ["JSON"]
+    return f"Answers {route.status}: {escape(' of '.join(names))}."
 
 
 def _parameter_rows(operation: Mapping[str, Any]) -> Iterator[str]:

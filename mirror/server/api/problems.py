@@ -18,6 +18,7 @@ from mirror.errors import (
     MirrorError,
     MirrorUnavailable,
     NoSuchRoute,
+    PluginBusy,
     TooManyStreams,
 )
 from mirror.logs import request_id
@@ -69,7 +70,7 @@ def problem(error: MirrorError) -> web.Response:
         request_id=request_id.get(),
     )
     headers = CIMultiDict([("Content-Type", PROBLEM_JSON), *refusal_headers(error)])
-    if isinstance(error, TooManyStreams | MirrorUnavailable):
+    if isinstance(error, TooManyStreams | MirrorUnavailable | PluginBusy):
         headers["Retry-After"] = "60"
     return web.Response(status=status, body=msgspec.json.encode(body), headers=headers)
 

@@ -56,8 +56,8 @@ def read_query(route: Route, query: str) -> Any:
         raise BodyInvalid(f"the query: {error}") from None
 
 
-async def read_body(route: Route, request: web.Request) -> Any:
-    """Return the body, None where the route has none.
+async def receive_body(route: Route, request: web.Request) -> bytes:
+    """Return the bytes of the body, which are said to be JSON; none where the route has no body.
 
     Raises `BodyTooLarge`, `ContentTypeUnsupported`, `BodyInvalid`.
     """
@@ -67,11 +67,18 @@ async def read_body(route: Route, request: web.Request) -> Any:
     if route.body is None:
         if data:
             raise BodyInvalid("this takes no body, and one was sent")
-        return None
+        return data
     charset = (request.charset or "utf-8").lower()
     if request.content_type != JSON or charset not in {"utf-8", "us-ascii"}:
         said = request.headers.get("Content-Type", "nothing")
         raise ContentTypeUnsupported(f"the body is said to be {said}, not {JSON}")
+    return data
+
+
+def decode_body(route: Route, data: bytes) -> Any:
+    """Return the body, None where the route has none. Raises `BodyInvalid`."""
+    if route.body is None:
+        return None
     try:
         return _decode(data, route.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -112,4 +119,4 @@ async def _receive(request: web.Request) -> bytes:
 
 
 def _is_list(kind: Any) -> bool:
-    return isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.VarTupleType)
+    return isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.CollectionType)

@@ -81,7 +81,7 @@ class Route:
     `current` returns the resource as a GET would: If-Match is compared with it. `location` makes
     the path of a resource that was created. `channel` says which channel a call is about, where the
     path does not: a token that is limited to others may not make it. `errors` are those of the
-    verb.
+    verb. `named` is the operation's name, where the handler's does not give it.
     """
 
     method: str
@@ -100,10 +100,13 @@ class Route:
     location: Callable[[Any], str] | None = None
     channel: Callable[[Call], str] | None = None
     errors: tuple[type[MirrorError], ...] = ()
+    named: str = ""
 
     @property
     def operation(self) -> str:
         """Name the operation: `listBootSources` for `list_` of the tag `boot-sources`."""
+        if self.named:
+            return self.named
         verb = self.handler.__name__.strip("_")
         words = f"{verb}-{self.tag}".replace("_", "-").split("-")
         return words[0] + "".join(word.capitalize() for word in words[1:])
