@@ -13,12 +13,17 @@
 | `other_signing_key` | another one, that nobody trusts |
 | `sample_upstream` | a signed `SampleUpstream` of two versions, fresh for each test |
 | `serve` | serve a directory until the test ends: `serve(root).url` |
+| `running_mirror` | a mirror with a server, fresh for each test: see `mirror.testing.running` |
 | `misbehave` | the same with faults: `url, upstream = misbehave(root)`, see `bad_upstream` |
+| `install_plugin` | install a plugin of which you have the code: `install_plugin("rocky", CODE)` |
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 
     from mirror.signing.key import SigningKey
     from mirror.testing.bad_upstream import BadUpstream
+    from mirror.testing.conformance.specimen import Specimen
+    from mirror.testing.running import RunningMirror
     from mirror.testing.sample import SampleUpstream
     from mirror.testing.serve import Request
 
@@ -51,6 +58,14 @@ class Serve(Protocol):
 
     def __call__(self, root: Path, *, port: int = 0) -> Served:
         """Serve `root` until the test ends; port 0 is any that is free."""
+        ...
+
+
+class InstallPlugin(Protocol):
+    """What the fixture `install_plugin` gives."""
+
+    def __call__(self, name: str, source: str, version: str = "1.5") -> None:
+        """Install the plugin `name` with this code, in place of an older one."""
         ...
 
 
@@ -91,6 +106,39 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
+def running_mirror(tmp_path: Path) -> Iterator[RunningMirror]:
+    """Return a mirror that serves what it has published, until the test ends."""
+    from mirror.testing.running import running_mirror
+
+    with running_mirror(tmp_path / "mirror") as mirror:
+        yield mirror
+
+
+@pytest.fixture(scope="class")
+def specimen(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    signing_key: SigningKey,
+) -> Iterator[Specimen]:
+    """Return what the checks of a `DistributionConformance` look at: its `sample`, published."""
+    from mirror.testing.conformance.specimen import prepared
+
+    with prepared(request.cls.sample, tmp_path_factory.mktemp("specimen"), signing_key) as specimen:
+        yield specimen
+
+
+@pytest.fixture(scope="class")
+def specimen_mirror(
+    specimen: Specimen, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningMirror]:
+    """Return a mirror that has taken the sample from a boot source, and serves it."""
+    from mirror.testing.conformance.syncing import mirrored
+
+    with mirrored(specimen, tmp_path_factory.mktemp("mirrored")) as mirror:
+        yield mirror
+
+
+@pytest.fixture
 def misbehave() -> Iterator[Callable[[Path], tuple[str, BadUpstream]]]:
     """Return a function that serves a directory, with faults, until the test ends."""
     from mirror.testing.bad_upstream import BadUpstream
@@ -102,6 +150,28 @@ def misbehave() -> Iterator[Callable[[Path], tuple[str, BadUpstream]]]:
             return servers.enter_context(upstream.serve_in_thread()), upstream
 
         yield start
+
+
+@pytest.fixture
+def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InstallPlugin]:
+    """Return a function that installs a plugin until the test ends, for programs, too."""
+    from mirror.testing.install import install_plugin, module_name
+
+    folder = tmp_path / "installed-plugins"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    imported: set[str] = set()
+
+    def install(name: str, source: str, version: str = "1.5") -> None:
+        install_plugin(folder, name, source, version)
+        imported.add(module_name(name))
+        sys.modules.pop(module_name(name), None)
+        importlib.invalidate_caches()
+
+    yield install
+    for module in imported:
+        sys.modules.pop(module, None)
 
 
 def _key(home: Path, name: str) -> SigningKey:

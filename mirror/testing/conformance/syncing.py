@@ -1,0 +1,176 @@
+"""Checks of the whole: a mirror that runs takes the sample from a boot source and serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mirror.errors import Cancelled
+from mirror.model import JobState
+from mirror.simplestreams.lint import lint_stream
+from mirror.sync.events import FileDone, Planned
+from mirror.sync.run import SyncOptions
+from mirror.testing.bad_upstream import BadUpstream, stall
+from mirror.testing.conformance.specimen import Wrong, must, names, plugin_settings
+from mirror.testing.running import running_mirror
+from mirror.testing.serve import serve_in_thread
+from mirror.testing.sstream import mirrored_files, sstream_mirror
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mirror.sync.events import Event
+    from mirror.testing.conformance.specimen import Specimen
+    from mirror.testing.running import RunningMirror
+
+_PATIENCE = 20.0
+"""Seconds that a sync may take to end once it was cancelled."""
+
+
+class SyncingChecks:
+    """What becomes of it in a mirror."""
+
+    def test_a_sync_publishes_the_sample(
+        self, specimen: Specimen, specimen_mirror: RunningMirror
+    ) -> None:
+        """A sync must publish every version of the sample: none may be left out."""
+        wanted = {(p.name, version.name) for p in specimen.products for version in p.versions}
+        missing = wanted - specimen_mirror.versions()
+        problems = "; ".join(_left_out(specimen_mirror))
+        must(not missing, f"not published: {names(map(' '.join, sorted(missing)))}: {problems}")
+
+    def test_its_stream_passes_every_maas(self, specimen_mirror: RunningMirror) -> None:
+        """The stream that is served must be one that every generation of MAAS takes as a whole."""
+        said = lint_stream(specimen_mirror.documents())
+        must(not said, "; ".join(f"MAAS {f.maas} {f.effect}: {f.where}: {f.message}" for f in said))
+
+    def test_sstream_mirror_takes_it(self, specimen_mirror: RunningMirror, tmp_path: Path) -> None:
+        """The reference client must mirror every file, with the mirror's signature checked."""
+        pytest.importorskip("simplestreams", reason="pip install maas-image-mirror[testing]")
+        index = "streams/v1/index-all.sjson"
+        url = specimen_mirror.channel_url()
+        outcome = sstream_mirror(url, tmp_path / "out", keyring=specimen_mirror.keyring, path=index)
+        must(outcome.status == 0, f"sstream-mirror fails: {outcome.errors[-2000:]}")
+        got, published = mirrored_files(tmp_path / "out"), specimen_mirror.published()
+        different = [
+            path for path in published.keys() | got if got.get(path) != published.get(path)
+        ]
+        must(not different, f"sstream-mirror has not what was published: {names(different)}")
+
+    def test_a_second_sync_changes_nothing(
+        self, specimen: Specimen, specimen_mirror: RunningMirror
+    ) -> None:
+        """Syncing again must neither fetch nor publish: what is chosen and derived is stable."""
+        before = specimen_mirror.mirror.snapshots.resolve("stable")
+        again = specimen_mirror.sync()
+        must(again.status == "unchanged" and not again.to_fetch, f"the second sync: {again}")
+        upstream = specimen.upstream
+        upstream.set_updated(upstream.updated + timedelta(minutes=1))
+        upstream.write()  # the same once more, with a new date: all of it is read and planned again
+        again = specimen_mirror.sync()
+        must(
+            again.snapshot == before and not again.to_fetch,
+            f"a sync that reads all again publishes something else: {again}",
+        )
+
+    def test_a_sync_can_be_cancelled(self, specimen: Specimen, tmp_path: Path) -> None:
+        """A sync that is cancelled, fetching or validating, publishes nothing; the next one all."""
+        upstream = BadUpstream(specimen.upstream.root)
+        with (
+            running_mirror(tmp_path / "mirror", plugin_settings(specimen.sample)) as mirror,
+            upstream.serve_in_thread() as url,
+        ):
+            mirror.add_source(specimen.upstream, url)
+            mirror.select()
+            upstream.on(_a_file(specimen), stall(after=10), times=None)
+            _cancel(mirror, when_stalled=True)
+            upstream.behave()
+            _cancel(mirror, when_stalled=False)
+            result = mirror.sync()
+            must(result.status == "published", f"after two that were cancelled: {result}")
+            must(not result.left_out, f"after two that were cancelled: {result.left_out}")
+
+
+@contextmanager
+def mirrored(specimen: Specimen, folder: Path) -> Iterator[RunningMirror]:
+    """Run a mirror below `folder` that has taken the sample from a boot source."""
+    settings = plugin_settings(specimen.sample)
+    with (
+        serve_in_thread(specimen.upstream.root) as url,
+        running_mirror(folder / "mirror", settings) as mirror,
+    ):
+        mirror.add_source(specimen.upstream, url)
+        mirror.select()
+        mirror.sync()
+        yield mirror
+
+
+def _left_out(mirror: RunningMirror) -> list[str]:
+    result = mirror.sync(SyncOptions(dry_run=True))
+    return [f"{each.about}: {each.what}" for each in result.left_out]
+
+
+def _a_file(specimen: Specimen) -> str:
+    [(product, version), *_] = specimen.newest()
+    return max(specimen.chosen(product, version), key=lambda item: item.size).path
+
+
+def _cancel(mirror: RunningMirror, *, when_stalled: bool) -> None:
+    """Start a sync, cancel it under way, and look at what is left of it.
+
+    It is cancelled while a file stalls, or as soon as all are here and the plugin looks at them.
+    """
+    before = _children()
+    try:
+        cancelled = asyncio.run(_cancelled(mirror, when_stalled=when_stalled))
+    except TimeoutError:
+        raise Wrong(f"a sync goes on for more than {_PATIENCE:g} s after its end") from None
+    if not cancelled:
+        must(not when_stalled, "a sync of which a file never comes has ended by itself")
+        return
+    [job] = mirror.mirror.jobs.list(limit=1)
+    must(job.state is JobState.CANCELLED, f"the job is {job.state}, not cancelled: {job.error}")
+    published = mirror.mirror.store.channels.current("stable")
+    must(not published, f"a sync that was cancelled has published {published}")
+    left = _children() - before
+    must(not left, f"a sync that was cancelled has left processes: {left}")
+
+
+async def _cancelled(mirror: RunningMirror, *, when_stalled: bool) -> bool:
+    """Cancel a sync under way; return whether that was what ended it."""
+    events: list[Event] = []
+    sync = asyncio.create_task(mirror.mirror.syncs.run(SyncOptions(), events.append))
+    # events say what happened, and are no asyncio.Event: this waits in a test, for a moment
+    while not sync.done() and _files_to_come(events) != int(when_stalled):  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    sync.cancel()
+    async with asyncio.timeout(_PATIENCE):
+        with suppress(asyncio.CancelledError, Cancelled):
+            await sync
+            return False
+    return True
+
+
+def _files_to_come(events: list[Event]) -> int:
+    """Return how many files are still to be fetched; -1 while nobody knows."""
+    planned = sum(each.files for each in events if isinstance(each, Planned))
+    done = sum(isinstance(each, FileDone) for each in events)
+    return planned - done if planned else -1
+
+
+def _children() -> set[int]:
+    """Return the processes that this one has started and that have not ended."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it may end while we look
+            # what stands before the last parenthesis is its name, which may hold anything
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[1]) == os.getpid():
+                found.add(int(process.name))
+    return found
