@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
+from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
 from mirror.cli.context import Globals
-from mirror.cli.lazy import LazyGroup
+from mirror.cli.lazy import LazyGroup, anyone_implements
 from mirror.cli.output import print_error, print_line
 from mirror.errors import MirrorError
 from mirror.logs import configure
+
+if TYPE_CHECKING:
+    from mirror.cli.plugin_commands import Brought
 
 _log = logging.getLogger(__name__)
 
 
 class Root(LazyGroup):
-    """`mirror`: a line for each noun and verb."""
+    """`mirror`: a line for each noun and verb, then those of plugins.
+
+    Plugins are loaded for a command that the mirror does not have itself, and for the list where
+    one of them may add to it.
+    """
 
     lazy: ClassVar[dict[str, tuple[str, str]]] = {
         "init": (
@@ -81,6 +91,69 @@ class Root(LazyGroup):
         ),
     }
 
+    def __init__(self, **more: Any) -> None:  # noqa: ANN401  (what Typer hands to its group)
+        super().__init__(**more)
+        self._brought: dict[str, Brought] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401
+        """Name the commands. What can't be loaded adds none: `mirror plugin list` says why."""
+        with suppress(Exception):
+            if anyone_implements("mirror_commands"):
+                self._ask_plugins(ctx)
+        return super().list_commands(ctx)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401
+        """Find the command that the first argument names, and import it."""
+        failed: tuple[str, ...] = ()
+        if args[0] not in self.lazy:
+            with _quiet_while_completing(ctx):
+                failed = self._ask_plugins(ctx)
+        try:
+            name, command, rest = super().resolve_command(ctx, args)
+        except TyperException as error:
+            if failed:
+                error.message += f" (Not loaded: {', '.join(failed)}; see `mirror plugin list`.)"
+            raise
+        if name in self._brought:
+            from mirror.cli.plugin_commands import import_command
+
+            with _quiet_while_completing(ctx):
+                command = import_command(self._brought[name])
+        return name, command, rest
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Run the command; what a plugin's raises names the plugin."""
+        try:
+            return super().invoke(ctx)
+        except (TyperException, typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            brought = self._brought.get(ctx.invoked_subcommand)
+            if brought is None:
+                raise
+            from mirror.cli.plugin_commands import broken
+
+            raise broken(brought, "failed", error) from error
+
+    def _ask_plugins(self, ctx: Any) -> tuple[str, ...]:  # noqa: ANN401
+        """Add the commands of the plugins; name those that were not loaded."""
+        from mirror.cli.plugin_commands import find
+
+        given = ctx.params  # the options before the command: `root` is called after it is found
+        options = Globals(
+            given.get("data_dir"), given.get("config"), bool(given.get("strict_plugins"))
+        )
+        found = find(options)
+        self._brought = found.commands
+        for name, each in found.commands.items():
+            self.commands[name] = TyperCommand(name, short_help=each.command.help)
+        return found.failed
+
+
+def _quiet_while_completing(ctx: Any) -> AbstractContextManager[None]:  # noqa: ANN401
+    """What fails while the shell completes a word offers nothing, and says nothing."""
+    return suppress(Exception) if ctx.resilient_parsing else nullcontext()
+
 
 app = typer.Typer(
     name="mirror",
@@ -113,6 +186,12 @@ def root(
         typer.Option(envvar="MIRROR_CONFIG", help="Settings file [DATA_DIR/mirror.toml]."),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+    strict_plugins: Annotated[
+        bool,
+        typer.Option(
+            "--strict-plugins", help="Stop where a plugin does not load [plugins.strict]."
+        ),
+    ] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True)
     ] = False,
@@ -121,7 +200,7 @@ def root(
     configure(logging.INFO if verbose else logging.WARNING)
     # `serve` logs more in any case; what led to an error is shown to those who ask only
     _log.setLevel(logging.INFO if verbose else logging.WARNING)
-    ctx.obj = Globals(data_dir=data_dir, config=config)
+    ctx.obj = Globals(data_dir=data_dir, config=config, strict_plugins=strict_plugins)
 
 
 def main() -> None:

@@ -31,12 +31,17 @@ class Globals:
 
     data_dir: Path | None
     config: Path | None
+    strict_plugins: bool = False
 
     def settings(self) -> Settings:
         """Read the settings that the options name."""
         from mirror.settings import load_settings
 
-        return load_settings(data_dir=self.data_dir, config=self.config)
+        settings = load_settings(data_dir=self.data_dir, config=self.config)
+        if not self.strict_plugins:
+            return settings
+        strict = settings.plugins.model_copy(update={"strict": True})
+        return settings.model_copy(update={"plugins": strict})
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -117,7 +117,7 @@ def load_plugins(
 
 def _by_name(everything: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
-    for entry in sorted(everything, key=lambda each: each.name):
+    for entry in sorted(everything, key=lambda each: (each.name, _package(each))):
         same = found.setdefault(entry.name, [])
         if not any((each.value, _package(each)) == (entry.value, _package(entry)) for each in same):
             same.append(entry)
@@ -228,7 +228,13 @@ def _missing(
 
 def _failed(entries: list[EntryPoint], error: BaseException) -> PluginRecord:
     ours = isinstance(error, PluginBroken)
-    remedy = str(getattr(error, "remedy", "")) if ours else PluginBroken.remedy
+    name, package = entries[0].name, _package(entries[0]) or entries[0].value
+    remedy = (
+        f"Reinstall or upgrade {package}, or block the plugin in mirror.toml: "
+        f'[plugins] block = ["{name}"].'
+    )
+    if isinstance(error, PluginBroken) and error.remedy != PluginBroken.remedy:
+        remedy = error.remedy
     said = _text(error)
     return _record(
         entries, "failed", error=said if ours else f"{type(error).__name__}: {said}", remedy=remedy

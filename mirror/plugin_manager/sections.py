@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 Section = dict[str, Any]
+
+_INDEX = re.compile(r"\[[^\]]*\]")
 
 
 def section_names(plugin: str) -> tuple[str, ...]:
@@ -56,12 +59,13 @@ def read_section(plugin: str, section: Section, kind: type[msgspec.Struct] | Non
         return msgspec.convert(_decoded(section, about), kind, strict=False)
     except msgspec.ValidationError as error:
         said, _, path = str(error).partition(" - at `$")
-        raise _wrong(plugin, path.strip("`.").replace("[...]", ""), said) from None
+        raise _wrong(plugin, path.strip("`."), said) from None
 
 
 def _wrong(plugin: str, path: str, said: str) -> PluginBroken:
     where = f"[plugins.{plugin}]"
-    variable = "__".join((section_names(plugin)[-1], *path.split("."))).upper()
+    key_of = _INDEX.sub("", path).split(".")
+    variable = "__".join((section_names(plugin)[-1], *key_of)).upper()
     key = f" {path}" if path else ""
     return PluginBroken(
         f"settings {where}{key}: {said}",

@@ -303,7 +303,7 @@ class _Planning:
         if failure is None:
             self._notes[name].append("no plugin claims it now: kept as it was")
         else:
-            self._reasons[name] = _why_nobody(failure)
+            self._reasons[name] = f"kept as it was: {failure.what} [{failure.code}]"
             self._notes[name].append(f"kept as it was: {failure.what}")
         self.products.append(published)
 
@@ -343,7 +343,7 @@ class _Planning:
         if self._claims.winners.get(product.name) is candidate:
             return self._reasons.get(product.name, "")
         if failure := self._claims.failures.get(product.name):
-            return _why_nobody(failure)
+            return f"left out: {failure.what} [{failure.code}]"
         if candidate.distribution is None:
             note = "no plugin claims it: not taken"
             if candidate.wish.keep and note not in self._notes.get(product.name, ()):
@@ -352,10 +352,6 @@ class _Planning:
         if candidate.distribution.required(product) and candidate.wish == NOTHING:
             return "not selected: no selection brings the bootloaders of this source along"
         return "not selected"
-
-
-def _why_nobody(failure: PluginError) -> str:
-    return f"left out: {failure.what} [{failure.code}]"
 
 
 def _why_left_out(failures: Iterable[LeftOut]) -> str:

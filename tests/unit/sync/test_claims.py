@@ -67,7 +67,7 @@ def test_one_that_is_published_stays_as_it_is():
     assert [(each.product, type(each.error)) for each in plan.left_out] == [("both", ClaimConflict)]
     assert plan.notes["both"] == [f"kept as it was: {plan.left_out[0].error.what}"]
     [considered] = [each for each in plan.considered if each.product.name == "both"]
-    assert considered.reason.startswith("left out: product 'both' is claimed by plugin 'ubuntu'")
+    assert considered.reason.startswith("kept as it was: product 'both' is claimed by plugin 'ubuntu'")
 
 
 def test_one_that_vanished_upstream_too_is_said_once():
