@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -98,4 +98,60 @@ def test_a_section_may_be_half_in_the_file_and_half_in_the_environment(tmp_path,
 def test_a_list_in_the_environment_that_is_not_json_is_explained(tmp_path, monkeypatch):
     monkeypatch.setenv("MIRROR_PLUGINS__ALLOW", "ubuntu")
     with pytest.raises(SettingsInvalid, match=r"plugins.*not JSON"):
+        load_settings(data_dir=tmp_path)
+
+
+# --- sections of plugins --------------------------------------------------------------------------
+
+
+def test_a_section_of_a_plugin_is_kept_as_it_is(tmp_path):
+    file = write(
+        tmp_path,
+        "[plugins]\nprefer = ['mine', 'ubuntu']\n"
+        "[plugins.ubuntu]\nwarn_days = 30\n[plugins.ubuntu.ends]\nnoble = 2029-05-31\n",
+    )
+    plugins = load_settings(config=file).plugins
+    assert plugins.prefer == ("mine", "ubuntu")
+    assert plugins.sections == {"ubuntu": {"warn_days": 30, "ends": {"noble": date(2029, 5, 31)}}}
+
+
+def test_a_section_of_a_plugin_in_the_environment_wins_key_by_key(tmp_path, monkeypatch):
+    file = write(tmp_path, "[plugins.ubuntu]\nwarn_days = 30\ntitle = 'x'\n")
+    monkeypatch.setenv("MIRROR_PLUGINS__UBUNTU__WARN_DAYS", "60")
+    monkeypatch.setenv("MIRROR_PLUGINS__CENTOS__QUIET", "true")
+    assert load_settings(config=file).plugins.sections == {
+        "ubuntu": {"warn_days": "60", "title": "x"},
+        "centos": {"quiet": "true"},
+    }
+
+
+def test_without_sections_there_are_none(tmp_path):
+    assert load_settings(data_dir=tmp_path).plugins.sections == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[plugins]\nstrct = true\n",
+            "unknown key 'plugins.strct'; did you mean 'plugins.strict'?",
+        ),
+        ("[plugins]\nprefers = ['a']\n", "did you mean 'plugins.prefer'?"),
+        ("[plugin.ubuntu]\nx = 1\n", "unknown key 'plugin'; did you mean 'plugins'?"),
+        ("[plugins]\nprefer = 'a'\n", "plugins.prefer: Input should be a valid tuple"),
+        ("[plugins.strict]\nx = 1\n", "plugins.strict: Input should be a valid boolean"),
+        ("[[plugins.ubuntu]]\nx = 1\n", "unknown key 'plugins.ubuntu'"),
+    ],
+)
+def test_only_a_table_is_a_section(tmp_path, text, said):
+    file = write(tmp_path, text)
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings(config=file)
+    assert said in caught.value.what
+    assert str(file) in caught.value.what
+
+
+def test_a_value_for_a_plugin_in_the_environment_names_its_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIRROR_PLUGINS__STRCT", "true")
+    with pytest.raises(SettingsInvalid, match=r"environment: unknown key 'plugins.strct'"):
         load_settings(data_dir=tmp_path)
