@@ -7,7 +7,6 @@ structure needs). The bulk is noise that does not compress, as in the real files
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import lzma
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
 MTIME = 1_700_000_000
 """The time of every file inside an artefact."""
 
-PE_MACHINES = {"amd64": 0x8664, "i386": 0x014C, "arm64": 0xAA64}
+PE_MACHINES = {"amd64": 0x8664, "i386": 0x014C, "arm64": 0xAA64, "riscv64": 0x5064}
 PE_AT = 0x40
+PE_HEADERS = 512
 EFI_APPLICATION = 10
 
 
@@ -61,18 +61,16 @@ def initrd(
 
 
 def root_tgz(seed: str, size: int, *, os_id: str = "centos", version: str = "8") -> bytes:
-    """Return a root file system as tar.gz, with a kernel and its initrd in `boot/`."""
-    release = f'ID="{os_id}"\nVERSION_ID="{version}"\n'.encode()
-    kernel_version = "4.18.0-348.el8.x86_64"
-    members = {
-        "etc/os-release": release,
-        f"boot/vmlinuz-{kernel_version}": kernel(f"{seed}/kernel", 8192, version=kernel_version),
-        f"boot/initramfs-{kernel_version}.img": initrd(
-            f"{seed}/initrd", 4096, version=kernel_version, compression="gzip"
-        ),
-        "usr/lib/filler": noise(seed, size - 12800),
-    }
-    return gzip.compress(tar(members), 1, mtime=0)
+    """Return CentOS's root file system as tar.gz (`mirror.testing.root_tarballs`).
+
+    `version` is that of a product (`7.0`, `8-stream`); with another `os_id`, it says it is that.
+    """
+    from mirror.testing import root_tarballs
+
+    release = version if version in root_tarballs.CENTOS else version.partition(".")[0]
+    return root_tarballs.root_tarball(
+        root_tarballs.root_members(seed, size, release=release, os_id=os_id)
+    )
 
 
 def bootloader(seed: str, size: int, *, arch: str, package: str) -> bytes:
@@ -81,10 +79,16 @@ def bootloader(seed: str, size: int, *, arch: str, package: str) -> bytes:
     each = size // len(names)
     members = {}
     for name in names:
+        fill = noise(f"{seed}/{name}", each)
         if name.endswith(".efi"):
-            members[name] = efi_binary(f"{seed}/{name}", each, arch=arch)
+            signed = package.endswith("-signed")
+            members[name] = efi_binary(f"{seed}/{name}", each, arch=arch, signed=signed)
+        elif name.endswith(".c32"):
+            members[name] = kernels.elf("i386", fill)
+        elif name.endswith(".bin"):
+            members[name] = kernels.elf("ppc64", fill)
         else:
-            members[name] = noise(f"{seed}/{name}", each)
+            members[name] = fill
     return lzma.compress(tar(members), preset=0)
 
 
@@ -98,15 +102,21 @@ def bootloader_members(arch: str, package: str) -> list[str]:
     if package == "grub2":
         return ["bootppc64.bin"]
     if package == "syslinux":
-        return ["chain.c32", "ifcpu64.c32", "ldlinux.c32", "libcom32.c32", "lpxelinux.0"]
+        modules = ("chain", "ifcpu", "ifcpu64", "ldlinux", "libcom32", "libutil")
+        return [*(f"{module}.c32" for module in modules), "lpxelinux.0"]
     raise ValueError(f"no such bootloader package: {package!r}")
 
 
-def efi_binary(seed: str, size: int, *, arch: str = "amd64") -> bytes:
-    """Return an EFI application: a DOS stub, a PE header and one section."""
-    head = _dos_stub() + _pe_header(arch, EFI_APPLICATION, max(size, 4096))
-    head = head.ljust(512, b"\0")
-    return head + noise(seed, max(size - len(head), 512))
+def efi_binary(seed: str, size: int, *, arch: str = "amd64", signed: bool = False) -> bytes:
+    """Return an EFI application: a DOS stub, a PE header, one section, and a signature if asked.
+
+    The signature is PKCS #7 by its beginning and its length; nobody has signed anything.
+    """
+    body = noise(seed, max(size - PE_HEADERS, 512))
+    body += bytes(-len(body) % 8)
+    signature = _certificate_table(seed) if signed else b""
+    head = _dos_stub() + _pe_header(arch, EFI_APPLICATION, PE_HEADERS + len(body), len(signature))
+    return head.ljust(PE_HEADERS, b"\0") + body + signature
 
 
 def dpkg_manifest(packages: Mapping[str, str]) -> bytes:
@@ -141,14 +151,24 @@ def _dos_stub() -> bytes:
     return (b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", PE_AT)).ljust(PE_AT, b"\0")
 
 
-def _pe_header(arch: str, subsystem: int, image_size: int) -> bytes:
+def _pe_header(arch: str, subsystem: int, end: int, signature: int) -> bytes:
+    """Return the header of a file whose section ends at `end`, where `signature` bytes follow."""
     wide = arch != "i386"
-    optional = struct.pack("<HBBIIIII", 0x20B if wide else 0x10B, 2, 0, image_size, 0, 0, 512, 512)
+    code = end - PE_HEADERS
+    optional = struct.pack("<HBBIIIII", 0x20B if wide else 0x10B, 2, 0, code, 0, 0, 512, 512)
     optional += struct.pack("<QII" if wide else "<IIII", *([0] if wide else [0, 0]), 4096, 512)
-    optional += struct.pack("<HHHHHHIIII", 0, 0, 0, 0, 0, 0, 0, image_size, 512, 0)
+    optional += struct.pack("<HHHHHHIIII", 0, 0, 0, 0, 0, 0, 0, end, PE_HEADERS, 0)
     optional += struct.pack("<HH", subsystem, 0)
-    optional += bytes(32 if wide else 16) + struct.pack("<II", 0, 0)
-    machine = PE_MACHINES[arch]
-    coff = struct.pack("<HHIIIHH", machine, 1, MTIME, 0, 0, len(optional), 0x0206)
-    section = struct.pack("<8sIIIIIIHHI", b".text", image_size, 512, image_size, 512, 0, 0, 0, 0, 0)
+    optional += bytes(32 if wide else 16) + struct.pack("<II", 0, 6)
+    optional += bytes(4 * 8) + struct.pack("<II", end if signature else 0, signature) + bytes(8)
+    coff = struct.pack("<HHIIIHH", PE_MACHINES[arch], 1, MTIME, 0, 0, len(optional), 0x0206)
+    section = struct.pack("<8sIIIIIIHHI", b".text", code, 512, code, 512, 0, 0, 0, 0, 0)
     return b"PE\0\0" + coff + optional + section
+
+
+def _certificate_table(seed: str) -> bytes:
+    """Return a table of one certificate, about as long as a real one."""
+    signed_data = bytes.fromhex("06092a864886f70d010702") + noise(f"{seed}/signature", 1500)
+    content = b"\x30\x82" + struct.pack(">H", len(signed_data)) + signed_data
+    table = struct.pack("<IHH", 8 + len(content), 0x0200, 0x0002) + content
+    return table + bytes(-len(table) % 8)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mirror.testing import artefacts
+from mirror.testing.root_tarballs import rpms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ class _Release:
     codename: str
     full_codename: str
     version: str
-    kernel: str
+    kernels: dict[str, str]
     eol: str
     esm_eol: str
     subarches: str
@@ -79,25 +80,29 @@ class _Release:
         }
 
 
-_OLD_KERNELS = "generic,hwe-p,hwe-q,hwe-r,hwe-s,hwe-t,hwe-u,hwe-v,hwe-w,ga-16.04,ga-18.04,ga-20.04"
+_KERNELS_UP_TO = {
+    "22.04": "generic,hwe-p,hwe-q,hwe-r,hwe-s,hwe-t,hwe-u,hwe-v,hwe-w,ga-16.04,ga-16.10,ga-17.04,"
+    "ga-17.10,ga-18.04,ga-18.10,ga-19.04,ga-19.10,ga-20.04,ga-20.10,ga-21.04,ga-21.10,ga-22.04",
+}
+_KERNELS_UP_TO["24.04"] = f"{_KERNELS_UP_TO['22.04']},ga-22.10,ga-23.04,ga-23.10,ga-24.04"
 RELEASES = (
     _Release(
         codename="jammy",
         full_codename="Jammy Jellyfish",
         version="22.04",
-        kernel="5.15.0-143-generic",
+        kernels={"ga": "5.15.0-143-generic", "hwe": "6.8.0-64-generic"},
         eol="2027-06-01",
         esm_eol="2032-04-21",
-        subarches=f"{_OLD_KERNELS},ga-22.04",
+        subarches=_KERNELS_UP_TO["22.04"],
     ),
     _Release(
         codename="noble",
         full_codename="Noble Numbat",
         version="24.04",
-        kernel="6.8.0-64-generic",
+        kernels={"ga": "6.8.0-64-generic", "hwe": "6.14.0-24-generic"},
         eol="2029-05-31",
         esm_eol="2034-04-25",
-        subarches=f"{_OLD_KERNELS},ga-22.04,ga-24.04",
+        subarches=_KERNELS_UP_TO["24.04"],
     ),
 )
 
@@ -126,37 +131,49 @@ def _ubuntu(release: _Release, arch: str, flavour: str) -> SampleProduct:
             "subarches": f"{release.subarches},{subarch}" if hwe else release.subarches,
         },
         version=day,
-        files=partial(_ubuntu_files, release, arch, subarch),
+        files=partial(_ubuntu_files, release, arch, flavour),
     )
 
 
 def _ubuntu_files(
-    release: _Release, arch: str, subarch: str, version: str, size: int
+    release: _Release, arch: str, flavour: str, version: str, size: int
 ) -> list[SampleFile]:
     base = f"{release.codename}/{arch}/{version}"
+    subarch = f"{flavour}-{release.version}"
     boot = f"{base}/{subarch}/generic"
-    package = {"kpackage": f"linux-generic{'-' + subarch if subarch.startswith('hwe') else ''}"}
-    manifest = artefacts.dpkg_manifest({"base-files": "13ubuntu10.2", "ubuntu-image": version})
+    package = {"kpackage": f"linux-generic{'-' + subarch if flavour == 'hwe' else ''}"}
+    kernel = release.kernels[flavour]
     return [
         SampleFile(
             "boot-initrd",
             f"{boot}/boot-initrd",
-            artefacts.initrd(f"{boot}/initrd", size // 4, version=release.kernel),
+            artefacts.initrd(f"{boot}/initrd", size // 4, version=kernel),
             attributes=package,
         ),
         SampleFile(
             "boot-kernel",
             f"{boot}/boot-kernel",
-            artefacts.kernel(f"{boot}/kernel", size // 16, arch=arch, version=release.kernel),
+            artefacts.kernel(f"{boot}/kernel", size // 16, arch=arch, version=kernel),
             attributes=package,
         ),
-        SampleFile("manifest", f"{base}/squashfs.manifest", manifest),
+        SampleFile("manifest", f"{base}/squashfs.manifest", _ubuntu_manifest(release, version)),
         SampleFile(
             "squashfs",
             f"{base}/squashfs",
             artefacts.squashfs(base, size, release=release.codename),
         ),
     ]
+
+
+def _ubuntu_manifest(release: _Release, version: str) -> bytes:
+    """Return the packages of a root file system: it knows both kernels that boot with it."""
+    kernels = {
+        f"linux-image-{kernel}": kernel.removesuffix("-generic")
+        for kernel in release.kernels.values()
+    }
+    return artefacts.dpkg_manifest(
+        {"base-files": "13ubuntu10.2", "ubuntu-image": version, **kernels}
+    )
 
 
 _BOOTLOADERS = (
@@ -241,9 +258,8 @@ def centos_products() -> list[SampleProduct]:
 
 def _centos_files(release: str, os_version: str, version: str, size: int) -> list[SampleFile]:
     base = f"centos/{release}/amd64/{version}"
-    manifest = artefacts.rpm_manifest(
-        {"centos-release": f"{os_version}-0.{version}", "kernel": "4.18.0-348.el8.x86_64"}
-    )
+    packages = rpms(os_version.partition(".")[0])
+    manifest = artefacts.rpm_manifest({**packages, "centos-release": f"{os_version}-0.{version}"})
     return [
         SampleFile("manifest", f"{base}/root-tgz.manifest", manifest),
         SampleFile(

@@ -109,7 +109,10 @@ def test_a_root_tgz_is_a_tar_with_a_kernel_in_it():
         (
             "i386",
             "syslinux",
-            ["chain.c32", "ifcpu64.c32", "ldlinux.c32", "libcom32.c32", "lpxelinux.0"],
+            [
+                *(f"{name}.c32" for name in ("chain", "ifcpu", "ifcpu64", "ldlinux")),
+                *("libcom32.c32", "libutil.c32", "lpxelinux.0"),
+            ],
         ),
     ],
 )
