@@ -23,6 +23,7 @@ from benchmarks.peers import Site, nginx
 from benchmarks.processes import peak_memory, run
 from benchmarks.report import Row, at_most
 from benchmarks.sync import mirror_command
+from mirror.catalog.validations import Validation
 from mirror.model import BootSource, Item, Product, Selection, Version, utcnow
 from mirror.service import Mirror
 from mirror.settings import load_settings
@@ -34,7 +35,7 @@ from mirror.sync.build import build_snapshot
 from mirror.sync.plan import Offer, make_plan
 from mirror.sync.published import published_products
 from mirror.sync.take import find_needs
-from mirror.sync.validate import subjects
+from mirror.sync.validate import judges, subjects
 from mirror.testing.sample import SampleUpstream
 from mirror.testing.sample_products import UBUNTU
 
@@ -291,8 +292,8 @@ async def _publish(data_dir: Path, stream: Path, keyring: Path) -> dict[str, Any
 
 def _record_as_looked_at(mirror: Mirror, planned: tuple[Planned, ...]) -> None:
     """Spare plugins the look at files that are not here: nothing is fetched for this stream."""
-    looked_at = subjects(planned, mirror.plugins)
-    mirror.catalog.record_findings({subject.key: [] for subject in looked_at})
+    looked_at = subjects(planned, judges(mirror.plugins))
+    mirror.catalog.validations.record(Validation(*each.key, each.judge) for each in looked_at)
 
 
 def main() -> None:

@@ -30,8 +30,11 @@ class Kind(StrEnum):
     """No MAAS 3.7+ can parse it (a dd image, say): published in `index-all` only."""
 
 
-class Item(msgspec.Struct, frozen=True, gc=False):
-    """One file of a version. `path` is relative to the base of the stream; `size` is in bytes."""
+class Item(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One file of a version. `path` is relative to the base of the stream; `size` is in bytes.
+
+    `derived`: a plugin made it from the others; no source has it.
+    """
 
     name: str
     ftype: str
@@ -39,6 +42,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     sha256: str
     size: int
     attributes: Attributes = {}
+    derived: bool = False
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
@@ -225,11 +229,19 @@ class Finding(msgspec.Struct, frozen=True):
     message: str
 
 
+class VersionFindings(msgspec.Struct, frozen=True):
+    """What plugins found in one version of a product."""
+
+    product: str
+    version: str
+    findings: tuple[Finding, ...]
+
+
 class Switch(msgspec.Struct, frozen=True):
     """One entry of a channel's history: it was pointed at `snapshot` at `at`, because `reason`.
 
-    `by` is who asked for it. `origin` is set where the products of an older snapshot were published
-    anew, as `snapshot`: it is that older one.
+    `by` is who asked for it; `job` is the sync that did it (0: none). `origin` is set where the
+    products of an older snapshot were published anew, as `snapshot`: it is that older one.
     """
 
     at: datetime
@@ -238,6 +250,7 @@ class Switch(msgspec.Struct, frozen=True):
     reason: str
     by: str = ""
     origin: str = ""
+    job: int = 0
 
 
 class JobState(StrEnum):
@@ -365,8 +378,10 @@ class AuditEntry(msgspec.Struct, frozen=True):
 class AvailableImage(msgspec.Struct, frozen=True):
     """A product that a boot source offers, as of the last sync that read it.
 
-    `bytes` is the size of the newest version. `taken` is whether the channel has it from this
-    source; `reason` says why not (not selected, a higher priority, no plugin, what went wrong).
+    `version` is the newest, of `bytes`; `digest` is of what its items are. `taken` is whether the
+    channel has it from this source; `reason` says why not (not selected, a higher priority, no
+    plugin, what went wrong). `findings` is what the plugin `judge` (`ubuntu=0.1.0`; '': none has
+    looked) found in the newest version when it was fetched: also in one that it condemned.
     """
 
     source: str
@@ -381,6 +396,9 @@ class AvailableImage(msgspec.Struct, frozen=True):
     bytes: int
     taken: bool
     reason: str = ""
+    digest: str = ""
+    judge: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 def utcnow() -> datetime:

@@ -18,8 +18,9 @@ from mirror.catalog.jobs import Jobs
 from mirror.catalog.statuses import SourceStatuses
 from mirror.catalog.tallies import Tallies
 from mirror.catalog.tokens import Tokens
+from mirror.catalog.validations import Validations
 from mirror.errors import AlreadyExists, NotFound
-from mirror.model import BootSource, Finding, Pin, Selection
+from mirror.model import BootSource, Pin, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,7 @@ class Catalog:
         self.resources = Resources(self.database)
         self.statuses = SourceStatuses(self.database)
         self.tallies = Tallies(self.database)
+        self.validations = Validations(self.database)
 
     def close(self) -> None:
         """Close the file."""
@@ -144,19 +146,6 @@ class Catalog:
         rows = [(name, text(memory)) for name, memory in memories.items()]
         with self.database.transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO source_memory VALUES (?, ?)", rows)
-
-    def findings(self) -> dict[str, list[Finding]]:
-        """Return what validation found, by the key of the validated version."""
-        return {
-            key: self.database.decode(findings, list[Finding])
-            for key, findings in self.database.rows("SELECT key, findings FROM validations")
-        }
-
-    def record_findings(self, found: Mapping[str, list[Finding]]) -> None:
-        """Store what validation found of each version, all in one transaction."""
-        rows = [(key, text(findings)) for key, findings in found.items()]
-        with self.database.transaction() as connection:
-            connection.executemany("INSERT OR REPLACE INTO validations VALUES (?, ?)", rows)
 
     def document(self, name: str, kind: type[T]) -> T | None:
         """Return a value that there is one of (`schedule`), or None."""

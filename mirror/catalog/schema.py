@@ -10,14 +10,29 @@ from mirror.errors import StoreError
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 3
+VERSION = 4
 """Of the schema; SQLite's `user_version`. Version 1 knew sources, selections and findings only."""
+
+_VALIDATIONS_ANEW = 4
+"""Until this version, findings were kept under a key that told nothing: no one can say now what
+they are about. Plugins look at the published versions once more."""
 
 _TABLES: tuple[tuple[str, dict[str, Any], Any], ...] = (
     ("sources", {"name": str, "document": str}, "name"),
     ("selections", {"id": int, "document": str}, "id"),
     ("source_memory", {"name": str, "document": str}, "name"),
-    ("validations", {"key": str, "findings": str}, "key"),
+    (
+        "validations",
+        {
+            "product": str,
+            "version": str,
+            "digest": str,
+            "judge": str,
+            "errors": int,
+            "findings": str,
+        },
+        ("product", "version", "digest"),
+    ),
     ("pins", {"id": int, "document": str}, "id"),
     ("documents", {"name": str, "document": str}, "name"),
     ("tallies", {"name": str, "value": float}, "name"),
@@ -96,6 +111,8 @@ def prepare(connection: sqlite3.Connection) -> None:
         return
     import sqlite_utils
 
+    if version < _VALIDATIONS_ANEW:
+        _drop_old_validations(connection)
     database = sqlite_utils.Database(connection)
     for name, columns, key in _TABLES:
         database.table(name).create(columns, pk=key, if_not_exists=True)
@@ -109,3 +126,12 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.execute(_NOT_REPLACED)
     connection.execute(COUNT_JOBS)
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _drop_old_validations(connection: sqlite3.Connection) -> None:
+    """Drop the table if it is of the old form: another process may have made the new one."""
+    connection.execute("BEGIN IMMEDIATE")
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(validations)")]
+    if "key" in columns:
+        connection.execute("DROP TABLE validations")
+    connection.execute("COMMIT")

@@ -120,7 +120,7 @@ class Pool:
         terms = Terms(about, time.monotonic() + limit, f"{limit:g} seconds")
         process = self._idle_one(plugin)
         is_ready = process is not None
-        process = process or self._start(plugin)
+        process = process or self._start(plugin, about)
         turn.holds(process)
         try:
             if not is_ready:
@@ -143,7 +143,7 @@ class Pool:
     ) -> Iterator[tuple[Process, Ask]]:
         """Give a process that may do what the mirror may, once. Raises what `Process.ask` does."""
         terms = Terms(about, time.monotonic() + seconds, f"{seconds:g} seconds")
-        process = self._start(plugin, confined=False)
+        process = self._start(plugin, about, confined=False)
         turn.holds(process)
         try:
             process.ask(process.start, Ready, terms)
@@ -172,11 +172,10 @@ class Pool:
         with self._lock:
             self._idle.append(process)
 
-    def _start(self, plugin: str, *, confined: bool = True) -> Process:
+    def _start(self, plugin: str, about: str, *, confined: bool = True) -> Process:
         with self._lock:
             number = next(self._numbers)
         scratch = self._scratch / f"worker-{number}"
-        (scratch / HOME).mkdir(parents=True)
         start = Start(
             plugin=plugin,
             section=section_of(plugin, self._settings.sections),
@@ -187,7 +186,11 @@ class Pool:
             disk=int(self._settings.disk_limit),
             confined=confined,
         )
-        return Process(start, _environment(confined=confined))
+        try:
+            (scratch / HOME).mkdir(parents=True)
+            return Process(start, _environment(confined=confined))
+        except OSError as error:
+            raise PluginCrashed(f"{about}: its process can't be started: {error}") from error
 
 
 def _discard(process: Process) -> None:

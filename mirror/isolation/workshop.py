@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import msgspec
 
 from mirror.api import Derived, Finding
-from mirror.errors import PluginError
+from mirror.errors import DerivedRefused
 from mirror.isolation import messages
 from mirror.isolation.messages import Inspect, Inspection, ListPackages, Notify, Ready
 from mirror.isolation.pool import Pool, Turn
@@ -94,7 +94,8 @@ class Workshop:
     ) -> Inspected:
         """Let the plugin validate a version, and derive from it where it finds no error.
 
-        Raises `PluginError`, `PluginLimitExceeded`, `PluginCrashed` and `PluginTrespassed`.
+        Raises `PluginError`, `PluginLimitExceeded`, `PluginCrashed`, `PluginTrespassed` and
+        `DerivedRefused`.
         """
 
         def work(turn: Turn) -> Inspected:
@@ -170,8 +171,9 @@ class Workshop:
 def _moved(made: Made, folder: Path, taken: Path, about: str) -> Derived:
     file = Path(made.file)
     if ".." in file.parts or not file.is_relative_to(folder):
-        where = clean(made.file, _LONGEST_NAME)
-        raise PluginError(f"{about}: derived item {made.name!r} is not in its scratch: {where}")
+        name = clean(made.name, _LONGEST_NAME)
+        what = f"{about}: derived item {name!r} is not a file in its scratch directory"
+        raise DerivedRefused(what)
     moved = taken / file.relative_to(folder)
     return Derived(made.name, made.ftype, made.path, moved, made.attributes)
 

@@ -121,7 +121,7 @@ class _Sync:
         if not self._options.dry_run:
             self._current = await self._publish(sources, plan, planned, published, snapshot)
             await asyncio.to_thread(self._remember, sources, plan, planned)
-        return self._result(sources, plan, needs, planned, published)
+        return self._result(sources, plan, needs, planned, published, judge=judge)
 
     async def _read(self) -> SourcesRead:
         """Read the sources: conditionally where the last sync took all, then all if any changed."""
@@ -172,7 +172,7 @@ class _Sync:
                 failed = await fetch_needs(
                     needs, sources.offers, tools.store, tools.settings, self._emit
                 )
-                judged = await judge.judge(plan.products, published, failed, tools.store)
+                judged = await judge.judge(plan.products, published, failed, tools)
                 failed |= _news(judged, condemned)
             if not failed:
                 return plan, first or needs, judge
@@ -215,7 +215,7 @@ class _Sync:
         if hold_of(self._tools.catalog.pins(channel)):
             raise ChannelHeld(f"channel {channel!r} was held while this sync ran")
         # a promotion meanwhile is newer than what this sync set out from: it wins
-        moved_to = partial(store.channels.switch, channel, snapshot_id, "sync")
+        moved_to = partial(store.channels.switch, channel, snapshot_id, "sync", job=self._tools.job)
         await asyncio.to_thread(moved_to, expected=self._current)
         self._emit(Note(f"published {snapshot_id} on channel {channel}"))
         return snapshot_id
@@ -227,6 +227,8 @@ class _Sync:
         needs: Needs,
         planned: list[Planned],
         published: Mapping[str, Planned],
+        *,
+        judge: Judge,
     ) -> SyncResult:
         return describe(
             "planned" if self._options.dry_run else "published",
@@ -237,6 +239,7 @@ class _Sync:
             needs=needs,
             planned=planned,
             published=published,
+            judged=judge.found,
             refusal=self._refusal(plan, published) if self._options.dry_run else None,
         )
 

@@ -10,25 +10,31 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import FetchError, MirrorError
+from mirror.catalog.validations import Validation, content_digest, short
+from mirror.errors import DerivedRefused, FetchError, MirrorError
+from mirror.isolation.workshop import Workshop
+from mirror.model import VersionFindings
 from mirror.simplestreams.collector import collector_paused
 from mirror.store.space import require_space
+from mirror.sync.derived import clashing_derived
 from mirror.sync.events import Planned as PlannedEvent
 from mirror.sync.fetch import FetchOptions, Wanted, fetch_files
 from mirror.sync.http import open_session
-from mirror.sync.validate import failure, look_at, subjects, with_derived
+from mirror.sync.validate import failure, judges, look_at, subjects, with_derived
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mirror.catalog import Catalog
-    from mirror.model import BootSource, Finding, Item
+    from mirror.catalog.validations import Key
+    from mirror.model import BootSource, Item, Version
     from mirror.plugin_manager import Plugins
     from mirror.settings import Settings
     from mirror.store import Store
     from mirror.store.blobs import Blobs
     from mirror.sync.events import Emit
     from mirror.sync.plan import Offer, Planned
+    from mirror.sync.situation import Tools
     from mirror.sync.validate import Subject, Verdict
 
 VersionKey = tuple[str, str]
@@ -120,44 +126,85 @@ async def fetch_from(
 
 
 class Judge:
-    """What plugins think of versions: asked once, remembered in the catalogue."""
+    """What plugins think of versions: asked once, remembered in the catalogue.
+
+    `found` is what was found this time, of each version that was looked at.
+    """
 
     def __init__(self, catalog: Catalog, plugins: Plugins) -> None:
+        self.found: list[VersionFindings] = []
         self._catalog = catalog
         self._plugins = plugins
-        self._known: dict[str, list[Finding]] = catalog.findings()
-        self._derived: dict[VersionKey, tuple[Item, ...]] = {}
+        self._judges = judges(plugins)
+        named = set(self._judges.values())
+        self._known = catalog.validations.judged(named)
+        self._bad = {each.key: each for each in catalog.validations.condemned(named)}
+        self._seen: set[Key] = set()
+        self._derived: dict[Key, tuple[Item, ...]] = {}
 
     def condemned(self, planned: Iterable[Planned]) -> dict[VersionKey, MirrorError]:
         """Return the versions in which an error was found in an earlier sync."""
-        known = (
-            (subject, failure(subject, self._known[subject.key]))
-            for subject in subjects(planned, self._plugins)
-            if subject.key in self._known
-        )
-        return {_name(subject): error for subject, error in known if error is not None}
+        bad: dict[VersionKey, MirrorError] = {}
+        for subject in subjects(planned, self._judges) if self._bad else ():
+            known = self._bad.get(subject.key)
+            error = failure(subject, known.findings) if known is not None else None
+            if known is not None and known.judge == subject.judge and error is not None:
+                bad[_name(subject)] = error
+        return bad
 
     async def judge(
         self,
         planned: Iterable[Planned],
         published: Mapping[str, Planned],
         failed: Mapping[VersionKey, MirrorError],
-        store: Store,
+        tools: Tools,
     ) -> dict[VersionKey, MirrorError]:
         """Let plugins look at what is new; return the versions that are condemned, and why."""
+        planned = tuple(planned)
         news = await asyncio.to_thread(self._news, planned, published, failed)
         if not news:
             return {}
+        store, chosen = tools.store, tools.settings.plugins
         with store.incoming.scratch() as scratch:
-            verdicts = await look_at(news, store.blobs, scratch)
-        await asyncio.to_thread(self._remember, verdicts)
+            async with Workshop(
+                chosen,
+                self._plugins,
+                scratch=scratch,
+                readable=(store.dir.blobs,),
+                private=(store.dir.root,),
+            ) as workshop:
+                verdicts = await look_at(news, workshop, store.blobs, at_once=chosen.processes)
+        return await asyncio.to_thread(self._take, verdicts, planned)
+
+    def _take(
+        self, verdicts: list[tuple[Subject, Verdict]], planned: Iterable[Planned]
+    ) -> dict[VersionKey, MirrorError]:
+        """Remember the verdicts, and return what they condemn."""
         condemned: dict[VersionKey, MirrorError] = {}
-        for subject in news:
-            verdict = verdicts[subject.key]
+        for subject, verdict in verdicts:
+            self._seen.add(subject.key)
+            self.found.append(VersionFindings(*_name(subject), verdict.findings))
             if verdict.error is not None:
                 condemned[_name(subject)] = verdict.error
-            elif verdict.derived:
-                self._derived[_name(subject)] = verdict.derived
+            else:
+                self._derived[subject.key] = verdict.derived
+        self._catalog.validations.record(
+            Validation(*subject.key, subject.judge, verdict.findings)
+            for subject, verdict in verdicts
+            # a plugin that failed found nothing: it is asked again next time
+            if verdict.error is None or verdict.findings
+        )
+        return condemned | self._clashing(planned)
+
+    def _clashing(self, planned: Iterable[Planned]) -> dict[VersionKey, MirrorError]:
+        """Forget what was made now for paths that are taken; return the versions, condemned."""
+        made = {key for key, items in self._derived.items() if items}
+        condemned: dict[VersionKey, MirrorError] = {}
+        for key, path in clashing_derived(self.with_derived(planned)) if made else ():
+            if key in made:
+                del self._derived[key]
+                what = f"{key[0]!r} {key[1]}: the path of a derived item is taken: {path}"
+                condemned[key[:2]] = DerivedRefused(what)
         return condemned
 
     def _news(
@@ -174,35 +221,29 @@ class Judge:
         }
         return [
             subject
-            for subject in subjects(planned, self._plugins)
+            for subject in subjects(planned, self._judges)
             if _name(subject) not in failed
-            and (subject.key not in self._known or _name(subject) not in old)
+            and subject.key not in self._seen
+            and (short(*subject.key) not in self._known or _name(subject) not in old)
         ]
 
     def with_derived(self, planned: Iterable[Planned]) -> list[Planned]:
         """Return the planned products with the items that plugins made from theirs."""
-        return [self._with_derived(each) for each in planned]
+        return [self._with_derived(each) for each in planned] if self._derived else list(planned)
 
     def _with_derived(self, planned: Planned) -> Planned:
         product = planned.product
         versions = tuple(
-            with_derived(version, self._derived.get((product.name, version.name), ()))
-            for version in product.versions
+            self._version_with_derived(product.name, each) for each in product.versions
         )
-        if versions == product.versions:
+        if all(new is old for new, old in zip(versions, product.versions, strict=True)):
             return planned
         changed = msgspec.structs.replace(product, versions=versions)
         return msgspec.structs.replace(planned, product=changed)
 
-    def _remember(self, verdicts: Mapping[str, Verdict]) -> None:
-        """Keep what was found. A plugin that failed found nothing: it is asked again next time."""
-        found = {
-            key: verdict.findings
-            for key, verdict in verdicts.items()
-            if verdict.error is None or verdict.findings
-        }
-        self._known.update(found)
-        self._catalog.record_findings(found)
+    def _version_with_derived(self, product: str, version: Version) -> Version:
+        derived = self._derived.get((product, version.name, content_digest(version)))
+        return version if derived is None else with_derived(version, derived)
 
 
 def _name(subject: Subject) -> VersionKey:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirror.catalog.validations import content_digest
 from mirror.errors import MetadataInvalid, MirrorError, PluginError
 from mirror.model import Version
 from mirror.sync.offers import LeftOut
@@ -71,13 +72,12 @@ def _with_derived(chosen: Version, stored: Version) -> Version:
 
     It is the stored version itself where nothing about it changed.
     """
-    own = stored.items[: len(chosen.items)]
+    own = tuple(item for item in stored.items if not item.derived)
     if own == chosen.items and stored.attributes == chosen.attributes:
         return stored
-    digests = {item.name: item.sha256 for item in stored.items}
-    if any(digests.pop(item.name, "") != item.sha256 for item in chosen.items):
+    if content_digest(chosen) != content_digest(stored):
         return chosen
-    derived = tuple(item for item in stored.items if item.name in digests)
+    derived = tuple(item for item in stored.items if item.derived)
     return msgspec.structs.replace(chosen, items=(*chosen.items, *derived))
 
 

@@ -11,12 +11,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def module_name(plugin: str) -> str:
+    """Return the name of the module that a plugin's code goes into."""
+    return f"plug_{plugin.replace('-', '_')}"
+
+
 def install_plugin(folder: Path, name: str, source: str, version: str = "1.5") -> None:
     """Install the plugin `name`, of which `source` is the code, into a directory of Python's path.
 
     What was installed there under this name is replaced; a process that has imported it keeps it.
     """
-    module = f"plug_{name.replace('-', '_')}"
+    module = module_name(name)
     (folder / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
     info = folder / f"{module}.dist-info"
     info.mkdir(exist_ok=True)

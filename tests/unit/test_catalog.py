@@ -9,7 +9,7 @@ import pytest
 
 from mirror.catalog import Catalog, SourceMemory
 from mirror.errors import AlreadyExists, NotFound, StoreError
-from mirror.model import BootSource, Finding, Selection, Severity
+from mirror.model import BootSource, Selection
 
 
 @pytest.fixture
@@ -64,13 +64,6 @@ def test_memory_survives_reopening(tmp_path):
     assert bytes(again.memory("a").validators) == b'{"etag":"x"}'
     assert again.memory("a").settled == "key"
     again.close()
-
-
-def test_findings_are_kept_by_key(catalog):
-    finding = Finding(Severity.ERROR, "x-1", "here", "is wrong")
-    catalog.record_findings({"k": [finding], "l": []})
-    catalog.record_findings({"l": [finding]})
-    assert catalog.findings() == {"k": [finding], "l": [finding]}
 
 
 def test_a_second_process_may_write_meanwhile(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from plan_builders import Everything, as_published, item, offer, plan_of, product, versions
 
@@ -129,7 +130,8 @@ def test_a_version_that_lacks_items_is_left_out_with_what_it_has():
 def test_derived_items_of_a_published_version_stay():
     published = as_published(plan_of(offer(product("a", "1"))))
     version = published["a"].product.versions[0]
-    with_more = Version("1", (*version.items, item("a/1/derived")))
+    derived = msgspec.structs.replace(item("a/1/derived"), derived=True)
+    with_more = Version("1", (*version.items, derived))
     old = Planned(Product("a", "content", {"os": "ubuntu"}, (with_more,)), "main")
     plan = plan_of(offer(product("a", "1")), published={"a": old})
     assert [each.name for each in plan.products[0].product.versions[0].items] == [
