@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirror.cli.context import AsJson, opened, operator
+from mirror.cli.findings import (
+    InFull,
+    finding_text,
+    point_to_findings,
+    print_findings,
+    print_notices,
+    tally,
+)
 from mirror.cli.output import human_size, print_json, print_line, print_note, print_table
 
 if TYPE_CHECKING:
@@ -14,6 +22,7 @@ if TYPE_CHECKING:
 
     from mirror.model import Pin
     from mirror.service.channels import ChannelState
+    from mirror.sync.resources import BootResource
 
 app = typer.Typer(help="Channels: what is published under which name.", no_args_is_help=True)
 
@@ -48,14 +57,16 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
-    """Show what a channel publishes, its pins, and its history, oldest first."""
+    """Show where a channel is, what to know of its releases today, its pins and its history."""
     with opened(ctx) as mirror:
         state = mirror.channels.state(name)
         history = mirror.channels.history(name)
+        notices = () if state.problem else mirror.images.notices(name)
     if as_json:
-        print_json({"channel": state, "history": history})
+        print_json({"channel": state, "notices": notices, "history": history})
         return
     _print_state(state)
+    print_notices(notices)
     print_table(
         ("AT", "SNAPSHOT", "BY", "REASON"),
         [
@@ -63,6 +74,56 @@ def show(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
             for each in history
         ],
     )
+
+
+@app.command()
+def images(
+    ctx: typer.Context,
+    name: Name,
+    os: Annotated[str, typer.Option("--os", help="Only this os.")] = "",
+    release: Annotated[str, typer.Option(help="Only this release.")] = "",
+    arch: Annotated[str, typer.Option(help="Only this architecture.")] = "",
+    subarch: Annotated[str, typer.Option(help="Only this kernel.")] = "",
+    label: Annotated[str, typer.Option(help="Only this label.")] = "",
+    limit: Annotated[
+        int, typer.Option(help="With --json: images of a page.", min=1, max=10000)
+    ] = 1000,
+    after: Annotated[str, typer.Option(help="With --json: `next` of the page before.")] = "",
+    in_full: InFull = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the images that a channel publishes, and what plugins found in them."""
+    wanted = {"os": os, "release": release, "arch": arch, "subarch": subarch, "label": label}
+    with opened(ctx) as mirror:
+        if as_json:
+            print_json(mirror.images.resources(name, **wanted, after=after, limit=limit))
+            return
+        found = list(mirror.images.each_resource(name, **wanted))
+    print_table(
+        ("OS", "RELEASE", "ARCH", "SUBARCH", "LABEL", "VERSION", "SIZE", "SOURCE", "FINDINGS"),
+        [row for each in found for row in _image_rows(each)],
+    )
+    for each in found:
+        for notice in each.notices if in_full else ():
+            print_line(finding_text(notice, each.product))
+    if in_full:
+        from mirror.model import VersionFindings
+
+        print_findings(
+            VersionFindings(each.product, version.name, version.findings)
+            for each in found
+            for version in each.versions
+        )
+    else:
+        point_to_findings(version.findings for each in found for version in each.versions)
+
+
+def _image_rows(image: BootResource) -> list[tuple[str, ...]]:
+    about = (image.os, image.release or "-", image.arch, image.subarch or "-", image.label or "-")
+    return [
+        (*about, each.name, human_size(each.bytes), image.source, tally(each.findings, each.judge))
+        for each in reversed(image.versions)
+    ]
 
 
 def _print_state(state: ChannelState) -> None:

@@ -207,7 +207,9 @@ def _summary(job: Job) -> str:
     left_out = len(result["left_out"]) + len(result["sources"])
     states = {"unchanged": "nothing new, at", "planned": "a dry run, at", "held": "held at"}
     at = states.get(result["status"], "at")
-    return f"{at} {result['snapshot']}{f', {left_out} problems' if left_out else ''}"
+    found = sum(len(each["findings"]) for each in result.get("findings", ()))
+    counts = ((left_out, "problems"), (found, "findings"))
+    return ", ".join([f"{at} {result['snapshot']}", *(f"{n} {what}" for n, what in counts if n)])
 
 
 def _words(line: LogLine) -> str:

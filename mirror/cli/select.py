@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mirror.cli.context import AsJson, opened, operator, run
+from mirror.cli.findings import InFull, point_to_findings, print_findings, tally
 from mirror.cli.output import human_size, print_json, print_line, print_note, print_table
 
 if TYPE_CHECKING:
@@ -151,9 +152,10 @@ def available(
         int, typer.Option(help="With --json: images of a page.", min=1, max=10000)
     ] = 1000,
     after: Annotated[str, typer.Option(help="With --json: `next` of the page before.")] = "",
+    in_full: InFull = False,
     as_json: AsJson = False,
 ) -> None:
-    """List what the boot sources offer, whether it is taken, and why not."""
+    """List what the boot sources offer, whether it is taken, why not, and what was found in it."""
     from mirror.cli.progress import show_progress
 
     chosen = {
@@ -175,9 +177,20 @@ def available(
             return
         images = _all_available(mirror, chosen)
     print_table(
-        ("OS", "RELEASE", "ARCH", "SUBARCH", "LABEL", "VERSION", "SIZE", "SOURCE", "TAKEN"),
+        (
+            *("OS", "RELEASE", "ARCH", "SUBARCH", "LABEL", "VERSION", "SIZE", "SOURCE"),
+            *("FINDINGS", "TAKEN"),
+        ),
         [_row(each) for each in images],
     )
+    if in_full:
+        from mirror.model import VersionFindings
+
+        print_findings(
+            VersionFindings(each.product, each.version, each.findings) for each in images
+        )
+    else:
+        point_to_findings(each.findings for each in images)
     if not images:
         print_note("nothing like that is known; read the sources with --refresh")
 
@@ -288,5 +301,6 @@ def _row(image: AvailableImage) -> tuple[str, ...]:
         image.version,
         human_size(image.bytes),
         image.source,
+        tally(image.findings, image.judge),
         f"{taken}: {image.reason}" if image.reason else taken,
     )

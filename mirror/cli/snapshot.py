@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirror.cli.context import AsJson, opened, operator, run
+from mirror.cli.findings import (
+    InFull,
+    finding_text,
+    point_to_findings,
+    print_findings,
+    tally,
+)
 from mirror.cli.output import (
     human_size,
     print_json,
@@ -17,8 +24,8 @@ from mirror.cli.output import (
 
 if TYPE_CHECKING:
     from mirror.publish.diff import ProductDiff, SnapshotDiff
-    from mirror.publish.manifests import PackageDiff
-    from mirror.service.snapshots import SnapshotSummary
+    from mirror.publish.packages import PackageDiff
+    from mirror.service.snapshots import SnapshotContents, SnapshotSummary
 
 app = typer.Typer(help="Snapshots: what was published.", no_args_is_help=True)
 
@@ -64,22 +71,49 @@ def _age(each: SnapshotSummary) -> str:
 
 
 @app.command()
-def show(ctx: typer.Context, snapshot: Name, as_json: AsJson = False) -> None:
-    """Show the images of a snapshot."""
+def show(
+    ctx: typer.Context, snapshot: Name, in_full: InFull = False, as_json: AsJson = False
+) -> None:
+    """Show the images of a snapshot, and what plugins found in them."""
     with opened(ctx) as mirror:
         contents = mirror.snapshots.show(snapshot)
     if as_json:
         print_json(contents)
         return
     print_line(f"snapshot {contents.id}, published {contents.updated:%Y-%m-%d %H:%M:%S} UTC")
-    rows = [
-        (item.product, item.version, item.item, human_size(item.size), item.sha256[:12], item.path)
-        for item in contents.items
-    ]
-    print_table(("PRODUCT", "VERSION", "ITEM", "SIZE", "SHA256", "PATH"), rows)
+    print_table(
+        ("PRODUCT", "VERSION", "ITEM", "SIZE", "SHA256", "FINDINGS", "PATH"), _items(contents)
+    )
     for product, said in sorted(contents.notes.items()):
         for note in said:
             print_line(f"note: {product}: {note}")
+    if in_full:
+        from mirror.model import VersionFindings
+
+        print_findings(
+            VersionFindings(each.product, each.version, each.findings) for each in contents.versions
+        )
+    else:
+        point_to_findings(each.findings for each in contents.versions)
+
+
+def _items(contents: SnapshotContents) -> list[tuple[str, ...]]:
+    """Return a row for each item; what was found in a version is in the row of its first."""
+    found = {
+        (each.product, each.version): tally(each.findings, each.judge) for each in contents.versions
+    }
+    return [
+        (
+            item.product,
+            item.version,
+            item.item,
+            human_size(item.size),
+            item.sha256[:12],
+            found.pop((item.product, item.version), ""),
+            item.path,
+        )
+        for item in contents.items
+    ]
 
 
 @app.command()
@@ -94,7 +128,7 @@ def diff(
 ) -> None:
     """Show which products, versions and files differ between two snapshots."""
     with opened(ctx) as mirror:
-        found = mirror.snapshots.diff(old, new, packages=packages)
+        found = run(mirror.snapshots.diff(old, new, packages=packages))
     if as_json:
         print_json(found)
         return
@@ -117,6 +151,8 @@ def _print_product(product: ProductDiff) -> None:
     for sign, versions in (("+", product.added), ("-", product.removed)):
         for each in versions:
             print_line(f"    {sign} {each.version}  {human_size(each.bytes)}")
+            for finding in each.findings if sign == "+" else ():
+                print_line(f"        {finding_text(finding)}")
     for item in product.items:
         sizes = f"{human_size(item.old_bytes)} -> {human_size(item.new_bytes)}"
         print_line(f"    ~ {item.version} {item.item}: {sizes}")
@@ -140,9 +176,9 @@ def packages(
     new: Annotated[str, typer.Argument(metavar="VERSION2")],
     as_json: AsJson = False,
 ) -> None:
-    """Show which packages differ between two versions of an image, from its manifest."""
+    """Show which packages differ between two versions of an image, as its plugin lists them."""
     with opened(ctx) as mirror:
-        found = mirror.snapshots.packages(product, old, new)
+        found = run(mirror.snapshots.packages(product, old, new))
     if as_json:
         print_json(found)
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirror.cli.context import AsJson, Globals, opened, operator, run
+from mirror.cli.findings import print_first_findings
 from mirror.cli.output import human_size, print_json, print_line, print_note, print_table
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def print_result(result: SyncResult) -> None:
     for product, notes in sorted(result.notes.items()):
         for note in notes:
             print_line(f"note: {product}: {note}")
+    print_first_findings(result.findings, result.channel)
     _print_problems("left out", result.left_out)
     _print_problems("source", result.sources)
     if result.status == "unchanged":
@@ -157,8 +159,13 @@ def serve(
     from mirror.server.supervisor import run_server
 
     options: Globals = ctx.obj
+    settings = options.settings()
+    if settings.plugins.strict:
+        from mirror.plugin_manager import load_configured
+
+        load_configured(settings.plugins)
     chosen = msgspec.structs.replace(
-        server_options(options.settings(), host, port, workers, access_log=access_log),
+        server_options(settings, host, port, workers, access_log=access_log),
         config=str(options.config.absolute()) if options.config else "",
         jobs=jobs,
     )

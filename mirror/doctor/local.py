@@ -1,4 +1,4 @@
-"""Checks of this machine: the data directory, its room, the key, plugins, schedule, channels."""
+"""Checks of this machine: the data directory, its room, the key, schedule, channels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mirror.doctor.images import image_checks
+from mirror.doctor.plugins import plugin_checks
 from mirror.doctor.report import Check, failed, ok, problem, warning
 from mirror.errors import MirrorError
 from mirror.model import JobState, utcnow
@@ -38,9 +40,10 @@ def local_checks(mirror: Mirror) -> list[Check]:
         "data directory": _data_dir,
         "gpg": _gpg,
         "key": _key,
-        "plugins": _plugins,
+        "plugins": plugin_checks,
         "schedule": _schedule,
         "channels": _channels,
+        "images": image_checks,
         "certificate": _certificate,
     }
     return [check for name, look in looks.items() for check in _guarded(name, look, mirror)]
@@ -133,19 +136,6 @@ def _key(mirror: Mirror) -> Iterator[Check]:
         yield problem("key", what, "Restore gnupg/ from the backup.")
     else:
         yield ok("key", f"the key {key.fingerprint} signs, and gpgv takes it")
-
-
-def _plugins(mirror: Mirror) -> Iterator[Check]:
-    records = mirror.plugins.records
-    for record in records:
-        if record.status == "failed":
-            what = f"plugin {record.name} was not loaded: {record.error}"
-            yield problem("plugins", what, record.remedy)
-    loaded = [record.name for record in records if record.status == "loaded"]
-    if not loaded:
-        yield problem("plugins", "there is no plugin: no product is known", "Install one.")
-    else:
-        yield ok("plugins", f"loaded: {', '.join(loaded)}")
 
 
 def _schedule(mirror: Mirror) -> Iterator[Check]:

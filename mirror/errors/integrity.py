@@ -138,6 +138,6 @@ class ManifestUnreadable(IntegrityError, code="MIR-220", exit_status=1, http_sta
     """The list of packages of an image is not one that can be read."""
 
     remedy = (
-        "Wanted is text with a package and its version on each line. The image itself may be good: "
-        "only the comparison of packages needs the list."
+        "The image itself may be good: only the comparison of packages needs the list. Tell its "
+        "publisher, or the author of the plugin that reads it."
     )

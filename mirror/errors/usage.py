@@ -165,9 +165,12 @@ class PinAmbiguous(UsageProblem, code="MIR-131", exit_status=1, http_status=409)
 
 
 class NoManifest(UsageProblem, code="MIR-132", exit_status=1, http_status=404):
-    """A version has no file that lists its packages."""
+    """Nobody can say which packages are in a version."""
 
-    remedy = "Only versions with a `manifest` item can be compared by their packages."
+    remedy = (
+        "Only images whose plugin lists packages can be compared by them; bootloaders have none. "
+        "See `mirror plugin list`."
+    )
 
 
 class ProductAmbiguous(UsageProblem, code="MIR-133", exit_status=1, http_status=409):

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +18,7 @@ from mirror.jobs.recording import Recorder
 from mirror.model import JobState
 from mirror.store import content_lock
 from mirror.sync.events import Note
+from mirror.sync.result import finding_lines, first_findings
 from mirror.sync.run import SyncOptions, run_sync
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from mirror.sync.events import Emit, Event
     from mirror.sync.result import SyncResult
     from mirror.sync.run import Tools
+
+_MOST_FINDINGS = 50
+"""Findings that are logged one by one."""
 
 _TURN_POLL = 0.5
 """Seconds between two looks at whether the sync of another process is done."""
@@ -88,7 +93,7 @@ async def _in_turn(tools: Tools, recorder: Recorder, emit: Emit) -> SyncResult:
         if await asyncio.to_thread(_is_free, tools):
             recorder.set(JobState.RUNNING)
         try:
-            return await run_sync(tools, at_once, from_sync)
+            return await run_sync(replace(tools, job=recorder.job.id), at_once, from_sync)
         except Busy as busy:
             recorder.set(JobState.WAITING)
             if not options.wait:
@@ -129,8 +134,19 @@ async def _succeed(recorder: Recorder, result: SyncResult) -> None:
     for label, problems in (("left out", result.left_out), ("source", result.sources)):
         for each in problems:
             recorder.say(f"{label}: {each.about}: {each.what} [{each.code}]", "warning", last=True)
+    _say_findings(recorder, result)
     partial = bool(result.exit_status)
     await recorder.end(JobState.PARTIAL if partial else JobState.SUCCEEDED, result=result)
+
+
+def _say_findings(recorder: Recorder, result: SyncResult) -> None:
+    """Log what plugins found this time, but not thousands of lines."""
+    shown, more = first_findings(result.findings, _MOST_FINDINGS)
+    for severity, words in finding_lines(shown):
+        recorder.say(f"found: {words}", severity, last=True)
+    if more:
+        where = f"mirror channel images {result.channel} --findings"
+        recorder.say(f"found: {more} findings more: {where}", "warning", last=True)
 
 
 async def _fail(recorder: Recorder, error: MirrorError) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.publish.manifests import PackageDiff  # noqa: TC001  (msgspec looks at it)
+from mirror.model import Finding  # noqa: TC001  (msgspec looks at it)
+from mirror.publish.packages import PackageDiff  # noqa: TC001  (msgspec looks at it)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 
 
 class VersionSize(msgspec.Struct, frozen=True):
-    """A version and the bytes of its files."""
+    """A version, the bytes of its files, and what the plugin `judge` found in them."""
 
     version: str
     bytes: int
+    judge: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 class ItemChange(msgspec.Struct, frozen=True):

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mirror.catalog.available import Page
     from mirror.model import AvailableImage, Problem
     from mirror.service.mirror import Mirror
+    from mirror.service.notices import ReleaseNotice
     from mirror.sync.events import Emit
     from mirror.sync.resources import BootResource
 
 PAGE = 100
 """Items of a page, unless another number is asked for."""
+
+_MANY = 1000
 
 
 class Images:
@@ -35,10 +40,14 @@ class Images:
     ) -> Page[AvailableImage]:
         """Return what the sources offer, as of the last sync or `refresh` that read them.
 
-        By product, then source. Conditions are exact; '' is none. `after` is the `next` of the page
-        before.
+        By product, then source, each with what plugins found in its newest version. Conditions are
+        exact; '' is none. `after` is the `next` of the page before.
         """
-        return self._mirror.catalog.available.page(
+        from mirror.catalog.available import Page
+        from mirror.service.findings import judged
+
+        catalog = self._mirror.catalog
+        page = catalog.available.page(
             after,
             max(1, limit),
             source=source,
@@ -48,6 +57,7 @@ class Images:
             subarch=subarch,
             label=label,
         )
+        return Page(judged(page.items, catalog), page.next)
 
     async def refresh(self, emit: Emit) -> tuple[Problem, ...]:
         """Read the sources now, and list what they offer; return those that could not be read.
@@ -73,11 +83,15 @@ class Images:
     ) -> Page[BootResource]:
         """Return what a channel publishes, by product; see `available`. Raises `NotFound`.
 
-        The first page of a snapshot that no sync made on this mirror takes a moment longer.
+        Each comes with what plugins found in its versions, and what they say of it today. The first
+        page of a snapshot that no sync made on this mirror takes a moment longer.
         """
         import msgspec
 
         from mirror.catalog.available import Page
+        from mirror.model import utcnow
+        from mirror.service.findings import of_resources
+        from mirror.service.notices import with_notices
         from mirror.sync.resources import BootResource, with_pins
 
         catalog = self._mirror.catalog
@@ -95,7 +109,28 @@ class Images:
             label=label,
         )
         found = [msgspec.json.decode(document, type=BootResource) for document in page.items]
-        return Page(with_pins(found, catalog.pins(channel)), page.next)
+        pinned = with_pins(of_resources(found, catalog), catalog.pins(channel))
+        said = with_notices(pinned, self._mirror.plugins, utcnow().date())
+        return Page(said, page.next)
+
+    def notices(self, channel: str) -> tuple[ReleaseNotice, ...]:
+        """Return what an operator should know of the releases of a channel today, gravest first.
+
+        Looks at everything that the channel publishes. Raises `NotFound`.
+        """
+        from mirror.service.notices import by_release
+
+        return by_release(self.each_resource(channel))
+
+    def each_resource(self, channel: str, **conditions: str) -> Iterator[BootResource]:
+        """Yield everything that a channel publishes; see `resources`."""
+        after = ""
+        while True:
+            page = self.resources(channel, **conditions, after=after, limit=_MANY)
+            yield from page.items
+            after = page.next
+            if not after:
+                return
 
     def _list(self, snapshot_id: str) -> None:
         """Write down what a snapshot publishes, one product after the other."""

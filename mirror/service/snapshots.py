@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import MirrorError, NoManifest, NotFound, ProductAmbiguous, VersionNotHere
+from mirror.errors import MirrorError, NotFound
+from mirror.model import Finding  # noqa: TC001  (msgspec looks at it)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-    from mirror.model import Item, Snapshot
     from mirror.publish.archive import Archive
-    from mirror.publish.diff import ProductDiff, SnapshotDiff
-    from mirror.publish.manifests import PackageDiff
+    from mirror.publish.diff import SnapshotDiff
+    from mirror.publish.packages import PackageDiff
     from mirror.service.mirror import Mirror
     from mirror.store import Store
     from mirror.store.verify import VerifyReport
     from mirror.sync.events import Emit
+    from mirror.sync.plan import Planned
 
 _FACTS = "snapshot facts"
 _NOTE_EVERY = 5.0
@@ -70,12 +71,29 @@ class PublishedItem(msgspec.Struct, frozen=True):
     source: str
 
 
+class PublishedVersion(msgspec.Struct, frozen=True):
+    """One version of a snapshot, and the bytes of its items.
+
+    `digest` is of what its items are; `findings` is what the plugin `judge` (`ubuntu=0.1.0`) found
+    in them when it last looked ('': none has).
+    """
+
+    product: str
+    version: str
+    source: str
+    bytes: int
+    digest: str
+    judge: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
 class SnapshotContents(msgspec.Struct, frozen=True):
     """What a snapshot publishes."""
 
     id: str
     updated: datetime
     items: tuple[PublishedItem, ...]
+    versions: tuple[PublishedVersion, ...]
     notes: dict[str, list[str]]
 
 
@@ -118,15 +136,33 @@ class Snapshots:
         ]
 
     def show(self, name: str) -> SnapshotContents:
-        """Return what a snapshot (an id, or a channel's current one) publishes."""
-        snapshot_id = self.resolve(name)
-        snapshot = self._mirror.store.snapshots.load(snapshot_id)
+        """Return what a snapshot (an id, or a channel's current one) publishes, and the findings.
+
+        Raises `NotFound`, `SnapshotInvalid`.
+        """
+        found = self.contents(self.resolve(name))
+        return msgspec.structs.replace(found, versions=self.judged(found.versions))
+
+    def contents(self, snapshot_id: str) -> SnapshotContents:
+        """Return what a snapshot publishes, without findings: it never changes."""
+        from mirror.sync.published import published_products
+
+        store = self._mirror.store
+        snapshot = store.snapshots.load(snapshot_id)
+        planned = published_products(snapshot, store.blobs).values()
         return SnapshotContents(
             id=snapshot_id,
             updated=snapshot.updated,
-            items=tuple(_items(snapshot, self._mirror.store)),
+            items=tuple(_items(planned)),
+            versions=tuple(_versions(planned)),
             notes=snapshot.notes,
         )
+
+    def judged(self, versions: Iterable[PublishedVersion]) -> tuple[PublishedVersion, ...]:
+        """Return the versions with what plugins found in them."""
+        from mirror.service.findings import judged
+
+        return judged(versions, self._mirror.catalog)
 
     def remove(self, snapshot_id: str, *, by: str) -> None:
         """Remove a snapshot that no channel answers for. Raises `SnapshotInUse`, `NotFound`."""
@@ -156,45 +192,33 @@ class Snapshots:
             catalog.store_document(_FACTS, sound)
         return facts
 
-    def diff(self, old: str, new: str, *, packages: bool = False) -> SnapshotDiff:
+    async def diff(self, old: str, new: str, *, packages: bool = False) -> SnapshotDiff:
         """Compare two snapshots (ids, or channels): which products, versions and files differ.
 
         With `packages` also which packages, between the newest versions of each product that
         changed. Raises `NotFound`, `SnapshotInvalid`.
         """
         from mirror.publish.archive import Archive
-        from mirror.publish.diff import diff_products
 
         archive = Archive(self._mirror.store)
-        old_id, new_id = self.resolve(old), self.resolve(new)
-        found = diff_products(
-            (old_id, archive.products(old_id)), (new_id, archive.products(new_id))
-        )
+        found = await asyncio.to_thread(self._diff, archive, old, new)
         if not packages:
             return found
-        compared = tuple(self._with_packages(archive, found, each) for each in found.products)
-        return msgspec.structs.replace(found, products=compared)
+        from mirror.service.packages import with_packages
 
-    def packages(self, product: str, old_version: str, new_version: str) -> PackageDiff:
+        return await with_packages(self._mirror, archive, found)
+
+    async def packages(self, product: str, old_version: str, new_version: str) -> PackageDiff:
         """Compare the packages of two versions of a product, from any snapshots that have them.
 
         `product` is its name, or filters that it alone passes (`release=noble arch=amd64`; a bare
-        word is a release), or several with the same packages. Raises `NotFound`,
-        `ProductAmbiguous`, `VersionNotHere`, `NoManifest`, `ManifestUnreadable`.
+        word is a release), or several with the same packages. The plugin that claims it lists them.
+        Raises `NotFound`, `ProductAmbiguous`, `VersionNotHere`, `NoManifest`, `ManifestUnreadable`,
+        `PluginError`.
         """
-        from mirror.publish.archive import Archive
+        from mirror.service.packages import compare
 
-        archive = Archive(self._mirror.store)
-        names = self._named(archive, product)
-        both = [name for name in names if archive.has(name, old_version, new_version)]
-        pairs = {
-            name: (_manifest(archive, name, old_version), _manifest(archive, name, new_version))
-            for name in both or names
-        }
-        if len({(old.sha256, new.sha256) for old, new in pairs.values()}) > 1:
-            raise ProductAmbiguous(f"{product!r} may be any of: {', '.join(pairs)}")
-        name, (old, new) = next(iter(pairs.items()))
-        return self._compare(name, (old_version, old), (new_version, new))
+        return await compare(self._mirror, product, old_version, new_version)
 
     async def verify(self, name: str, emit: Emit) -> VerifyReport:
         """Read every file of one snapshot (an id, or a channel) again. Raises `NotFound`."""
@@ -212,48 +236,14 @@ class Snapshots:
         sound = [each for each, facts in self.facts().items() if not facts.problem]
         return unique_bytes(self._mirror.store.snapshots, sound)
 
-    def _named(self, archive: Archive, product: str) -> Sequence[str]:
-        from mirror.publish.pins import filters_of
-        from mirror.simplestreams.filters import parse_filter
-        from mirror.sync.selecting import passes
+    def _diff(self, archive: Archive, old: str, new: str) -> SnapshotDiff:
+        from mirror.publish.diff import diff_products
+        from mirror.service.findings import of_diff
 
-        names = archive.names()
-        if product in names:
-            return [product]
-        if ":" not in product:
-            filters = [parse_filter(text) for text in filters_of(product.split())]
-            described = [(name, archive.described(name)) for name in names]
-            found = [name for name, each in described if each and passes(filters, each.product)]
-            if found:
-                return found
-        raise NotFound(f"no snapshot has a product {product!r}")
-
-    def _with_packages(
-        self, archive: Archive, diff: SnapshotDiff, product: ProductDiff
-    ) -> ProductDiff:
-        if product.change != "changed" or not (product.added or product.removed or product.items):
-            return product
-        name = product.product
-        old = archive.products(diff.old)[name].product.versions[-1].name
-        new = archive.products(diff.new)[name].product.versions[-1].name
-        if old == new and not product.items:
-            return product
-        try:
-            packages = self._compare(
-                name,
-                (old, _manifest_in(archive, diff.old, name, old)),
-                (new, _manifest_in(archive, diff.new, name, new)),
-            )
-        except MirrorError as error:
-            return msgspec.structs.replace(product, packages_problem=error.what)
-        return msgspec.structs.replace(product, packages=packages)
-
-    def _compare(self, name: str, old: tuple[str, Item], new: tuple[str, Item]) -> PackageDiff:
-        from mirror.publish.manifests import compare_packages, read_packages
-
-        blobs = self._mirror.store.blobs
-        before = (old[0], read_packages(blobs, old[1]))
-        return compare_packages(name, before, (new[0], read_packages(blobs, new[1])))
+        old_id, new_id = self.resolve(old), self.resolve(new)
+        before, after = archive.products(old_id), archive.products(new_id)
+        found = diff_products((old_id, before), (new_id, after))
+        return of_diff(found, before, after, self._mirror.catalog)
 
 
 def _by_snapshot(snapshots: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
@@ -281,33 +271,8 @@ def _facts(store: Store, snapshot_id: str) -> SnapshotFacts:
     )
 
 
-def _manifest(archive: Archive, product: str, version: str) -> Item:
-    from mirror.publish.manifests import manifest_of
-
-    found = archive.find(product, version)
-    if found is None:
-        versions = ", ".join(archive.versions(product)[-10:])
-        raise VersionNotHere(f"{product!r} is not here as {version}; there are: {versions}")
-    item = manifest_of(found.product.versions[0])
-    if item is None:
-        raise NoManifest(f"{product!r} {version} has no manifest")
-    return item
-
-
-def _manifest_in(archive: Archive, snapshot_id: str, product: str, version: str) -> Item:
-    from mirror.publish.manifests import manifest_of
-
-    versions = archive.products(snapshot_id)[product].product.versions
-    item = next((manifest_of(each) for each in versions if each.name == version), None)
-    if item is None:
-        raise NoManifest(f"{product!r} {version} has no manifest")
-    return item
-
-
-def _items(snapshot: Snapshot, store: Store) -> Iterable[PublishedItem]:
-    from mirror.sync.published import published_products
-
-    for planned in published_products(snapshot, store.blobs).values():
+def _items(products: Iterable[Planned]) -> Iterable[PublishedItem]:
+    for planned in products:
         for version in planned.product.versions:
             for item in version.items:
                 yield PublishedItem(
@@ -319,6 +284,20 @@ def _items(snapshot: Snapshot, store: Store) -> Iterable[PublishedItem]:
                     size=item.size,
                     source=planned.source,
                 )
+
+
+def _versions(products: Iterable[Planned]) -> Iterable[PublishedVersion]:
+    from mirror.catalog.validations import content_digest
+
+    for planned in products:
+        for version in planned.product.versions:
+            yield PublishedVersion(
+                product=planned.product.name,
+                version=version.name,
+                source=planned.source,
+                bytes=sum(item.size for item in version.items),
+                digest=content_digest(version),
+            )
 
 
 class _Progress:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from mirror.catalog.validations import content_digest
 from mirror.model import AvailableImage
 from mirror.simplestreams.collector import collector_paused
 from mirror.sync.selecting import kernel_of
@@ -57,7 +60,7 @@ def title_of(product: Product, distribution: Distribution | None) -> str:
 
 def _image(each: Considered, *, taken: bool, reason: str) -> AvailableImage:
     product, about = each.product, each.product.attributes
-    newest = product.versions[-1] if product.versions else None
+    newest = _newest(product, each.distribution)
     return AvailableImage(
         source=each.source,
         product=product.name,
@@ -68,16 +71,20 @@ def _image(each: Considered, *, taken: bool, reason: str) -> AvailableImage:
         label=str(about.get("label", "")),
         title=title_of(product, each.distribution),
         version=newest.name if newest else "",
-        bytes=_size(product, newest, each.distribution) if newest else 0,
+        bytes=sum(item.size for item in newest.items) if newest else 0,
         taken=taken,
         reason=reason,
+        digest=content_digest(newest) if newest else "",
     )
 
 
-def _size(product: Product, version: Version, distribution: Distribution | None) -> int:
-    """Count the bytes that would be taken of a version; all of them where no plugin says."""
+def _newest(product: Product, distribution: Distribution | None) -> Version | None:
+    """Return the newest version, with what would be taken of it; all where no plugin says."""
+    if not product.versions:
+        return None
+    newest = product.versions[-1]
     try:
-        chosen = tuple(distribution.choose_items(product, version)) if distribution else ()
+        chosen = tuple(distribution.choose_items(product, newest)) if distribution else ()
     except Exception:  # noqa: BLE001  (a plugin's code: anything may come)
         chosen = ()
-    return sum(item.size for item in chosen or version.items)
+    return msgspec.structs.replace(newest, items=chosen) if chosen else newest

@@ -20,12 +20,13 @@ from mirror.errors import (
     NotFound,
     VersionNotHere,
 )
-from mirror.model import Pin, Switch
+from mirror.model import Pin, Switch, utcnow
 from mirror.server.access import require
 from mirror.server.api.inputs import Counted, Name, Number, Paged, Text, matching
 from mirror.server.api.pages import Page, page
 from mirror.server.api.route import Call, Route
 from mirror.service.channels import ChannelState
+from mirror.service.notices import ReleaseNotice
 
 TAG = "channels"
 
@@ -70,6 +71,12 @@ class PinWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: Annotated[str, matching("[!-~]+", min_length=1, max_length=200)]
 
 
+class ChannelNotices(msgspec.Struct, frozen=True):
+    """What plugins say today of the releases that a channel publishes, the gravest first."""
+
+    notices: tuple[ReleaseNotice, ...]
+
+
 def list_(call: Call) -> Page[ChannelState]:
     """Return the channels."""
     return page(call.mirror.channels.list(), lambda each: each.name, call.query)
@@ -86,6 +93,13 @@ def history(call: Call) -> Page[Switch]:
     end = min(int(call.query.after or 0) or len(entries), len(entries))
     start = max(0, end - call.query.limit)
     return Page(tuple(reversed(entries[start:end])), str(start) if start else "")
+
+
+def notices(call: Call) -> ChannelNotices:
+    """Return what is to be known today. It is the same all day: asked once, unless others are."""
+    channel, images = call.where.channel, call.mirror.images
+    name = f"notices of {call.mirror.channels.current(channel)} on {utcnow():%Y-%m-%d}"
+    return call.latest.get(name, lambda: ChannelNotices(images.notices(channel)))
 
 
 def create(call: Call) -> ChannelState:
@@ -220,6 +234,16 @@ ROUTES = (
         where=ByName,
         query=Counted,
         returns=Page[Switch],
+    ),
+    Route(
+        method="GET",
+        path="/channels/{channel}/notices",
+        right=Right.READ_STATE,
+        handler=notices,
+        summary="Say which releases of a channel lose their support soon, or have lost it.",
+        tag=TAG,
+        where=ByName,
+        returns=ChannelNotices,
     ),
     Route(
         method="POST",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -13,20 +13,28 @@ from mirror.errors import (
     ManifestUnreadable,
     NoManifest,
     NotFound,
+    PluginError,
     ProductAmbiguous,
     SnapshotInUse,
     VersionNotHere,
 )
 from mirror.publish.diff import SnapshotDiff
-from mirror.publish.manifests import PackageDiff
+from mirror.publish.packages import PackageDiff
 from mirror.server.api.inputs import TEXT_FORM, Counted, Name, Paged, matching, unsaid
 from mirror.server.api.pages import Page, page
 from mirror.server.api.route import Call, Route
-from mirror.service.snapshots import PublishedItem, SnapshotContents, SnapshotSummary
+from mirror.service.snapshots import (
+    PublishedItem,
+    PublishedVersion,
+    SnapshotContents,
+    SnapshotSummary,
+)
 from mirror.store.locks import file_lock
 from mirror.store.verify import VerifyReport
 
 TAG = "snapshots"
+
+Listed = TypeVar("Listed", PublishedItem, PublishedVersion)
 
 _VERIFY_LOCK = "verify.lock"
 
@@ -52,7 +60,7 @@ class ListWanted(Paged, frozen=True, forbid_unknown_fields=True):
 
 
 class ContentsWanted(Counted, frozen=True, forbid_unknown_fields=True):
-    """Which files: those of this product ('': of all)."""
+    """Which files, or versions: those of this product ('': of all)."""
 
     product: Annotated[str, matching(TEXT_FORM, max_length=500)] = ""
 
@@ -94,13 +102,21 @@ def show(call: Call) -> SnapshotSummary:
 
 def contents(call: Call) -> Page[PublishedItem]:
     """Return its files. A cursor counts those before it."""
-    query: ContentsWanted = call.query
-    items = _contents(call).items
+    return _part(_contents(call).items, call.query)
+
+
+def versions(call: Call) -> Page[PublishedVersion]:
+    """Return its versions, and what was found in them. A cursor counts those before it."""
+    found = _part(_contents(call).versions, call.query)
+    return Page(call.mirror.snapshots.judged(found.items), found.next)
+
+
+def _part(everything: tuple[Listed, ...], query: ContentsWanted) -> Page[Listed]:
     if query.product:
-        items = tuple(each for each in items if each.product == query.product)
+        everything = tuple(each for each in everything if each.product == query.product)
     start = int(query.after or 0)
     end = start + query.limit
-    return Page(items[start:end], str(end) if end < len(items) else "")
+    return Page(everything[start:end], str(end) if end < len(everything) else "")
 
 
 def notes(call: Call) -> SnapshotNotes:
@@ -112,19 +128,20 @@ def _contents(call: Call) -> SnapshotContents:
     """Return what it publishes. It never changes: the pages of one are read one after another."""
     snapshots = call.mirror.snapshots
     snapshot_id = snapshots.resolve(call.where.snapshot)
-    return call.latest.get(snapshot_id, lambda: snapshots.show(snapshot_id))
+    return call.latest.get(snapshot_id, lambda: snapshots.contents(snapshot_id))
 
 
 def diff(call: Call) -> SnapshotDiff:
     """Compare it with an older one."""
     query: DiffWanted = call.query
-    return call.mirror.snapshots.diff(query.old, call.where.snapshot, packages=query.packages)
+    snapshots = call.mirror.snapshots
+    return asyncio.run(snapshots.diff(query.old, call.where.snapshot, packages=query.packages))
 
 
 def packages(call: Call) -> PackageDiff:
     """Compare the packages of two versions."""
     query: PackagesWanted = call.query
-    return call.mirror.snapshots.packages(query.product, query.old, query.new)
+    return asyncio.run(call.mirror.snapshots.packages(query.product, query.old, query.new))
 
 
 def verify(call: Call) -> VerifyReport:
@@ -184,6 +201,17 @@ ROUTES = (
     ),
     Route(
         method="GET",
+        path="/snapshots/{snapshot}/versions",
+        right=Right.READ_STATE,
+        handler=versions,
+        summary="List the versions of a snapshot (or a channel's), and what plugins found in each.",
+        tag=TAG,
+        where=ByAnyName,
+        query=ContentsWanted,
+        returns=Page[PublishedVersion],
+    ),
+    Route(
+        method="GET",
         path="/snapshots/{snapshot}/notes",
         right=Right.READ_STATE,
         handler=notes,
@@ -223,6 +251,9 @@ ROUTES = (
         tag=TAG,
         query=PackagesWanted,
         returns=PackageDiff,
-        errors=(NotFound, ProductAmbiguous, VersionNotHere, NoManifest, ManifestUnreadable),
+        errors=(
+            *(NotFound, ProductAmbiguous, VersionNotHere, NoManifest, ManifestUnreadable),
+            PluginError,
+        ),
     ),
 )

