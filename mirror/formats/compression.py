@@ -106,9 +106,9 @@ def expand(feed: Feed, form: str) -> Iterator[bytes]:
             yield from _expand_member(feed, form)
 
 
-def within(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
-    """Pass chunks on; raise `FormatError` when they are more than `limit` bytes."""
-    total = 0
+def within(chunks: Iterator[bytes], limit: int, *, before: int = 0) -> Iterator[bytes]:
+    """Pass chunks on; raise `FormatError` when they, and what came before, exceed `limit` bytes."""
+    total = before
     for chunk in chunks:
         total += len(chunk)
         if total > limit:
@@ -142,6 +142,8 @@ def _expand_member(feed: Feed, form: str) -> Iterator[bytes]:
             raise _damaged(form, error) from error
         if piece:
             yield piece
+        elif not data and not decompressor.needs_input and not decompressor.eof:
+            raise _damaged(form, "it neither goes on nor ends")
     feed.unread(decompressor.unused_data or b"")
 
 

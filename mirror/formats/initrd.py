@@ -78,7 +78,7 @@ def read_initrd_stream(stream: BinaryIO) -> Initrd:
 
 def _read_compressed(feed: Feed, form: str, found: _Found) -> None:
     """Read the archives inside compressed data: mostly one."""
-    inner = Feed(within(expand(feed, form), LIMIT - found.expanded))
+    inner = Feed(within(expand(feed, form), LIMIT, before=found.expanded))
     inner.skip_zeros()
     before = len(found.compressions)
     while head := inner.peek(SNIFF):

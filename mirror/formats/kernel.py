@@ -74,10 +74,11 @@ def _read(feed: Feed) -> KernelImage:
         version = _version_in_payload(feed, layout)
     else:
         version = _banner(feed)
-    while feed.chunk():
-        pass
+    tail = _read_to_end(feed)
     if feed.position < layout.extent:
         raise FormatError(f"is cut: {feed.position} bytes of {layout.extent}")
+    if layout.trailer not in tail:
+        raise FormatError(f"is cut: {feed.position} bytes, and the mark at its end is missing")
     return KernelImage(layout.arch, layout.form, version)
 
 
@@ -86,7 +87,9 @@ def _version_in_payload(feed: Feed, layout: Layout) -> str:
     form = compression_of(feed.peek(SNIFF))
     if form not in QUICK:
         return ""
-    packed = Feed(_part(feed, layout.payload_size)) if layout.payload_size else feed
+    # what lz4 packs has its size behind it, which is no part of the lz4 data
+    size = layout.payload_size - (4 if form == "lz4-legacy" else 0)
+    packed = Feed(_part(feed, size)) if layout.payload_size else feed
     return _banner(Feed(within(expand(packed, form), LIMIT)))
 
 
@@ -97,6 +100,14 @@ def _part(feed: Feed, size: int) -> Iterator[bytes]:
             chunk = chunk[:size]
         size -= len(chunk)
         yield chunk
+
+
+def _read_to_end(feed: Feed) -> bytes:
+    """Return the last part of a file: two chunks, a signature included."""
+    tail: tuple[bytes, bytes] = b"", b""
+    while chunk := feed.chunk():
+        tail = tail[1], chunk
+    return b"".join(tail)
 
 
 def _banner(feed: Feed) -> str:

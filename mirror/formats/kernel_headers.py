@@ -10,9 +10,10 @@ import re
 import struct
 from dataclasses import dataclass
 
-from mirror.formats.compression import SNIFF, compression_of
+from mirror.formats.compression import compression_of, expand
 from mirror.formats.elf import elf_arch
 from mirror.formats.errors import FormatError
+from mirror.formats.feed import Feed
 
 SECTOR = 512
 PE_MACHINES = {
@@ -23,11 +24,15 @@ PE_MACHINES = {
     0x8664: "amd64",
     0xAA64: "arm64",
 }
-ZIMAGE_GZIP = b"\x1f\x8b\x08\0\0\0\0\0\x02\x03"
+KERNEL_GZIP = b"\x1f\x8b\x08\0\0\0\0\0\x02\x03"
 """What `gzip -n -9` begins with, as the kernel's build runs it."""
 
 VERSION = re.compile(rb"[!-~]{1,128}")
-ELF_LOADED, ELF_INTERPRETER = 1, 3
+RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})")
+ELF_INTERPRETER = 3
+ELF_HEAD = 64
+S390_TRAILER = b"\0\0\0\x20zIPL"
+S390_TRAILER_SINCE = (6, 1)
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Layout:
 
     `extent` is how long the file must be, in bytes. `version` None: it is in the image itself, as
     the banner of the kernel; in the payload, where the image has one (at `payload`, of
-    `payload_size` bytes, 0 where that isn't said).
+    `payload_size` bytes, 0 where that isn't said). `trailer` is near the end of a file that is
+    whole, with at most a signature behind it.
     """
 
     arch: str
@@ -45,6 +51,7 @@ class Layout:
     version: str | None = None
     payload: int = 0
     payload_size: int = 0
+    trailer: bytes = b""
 
 
 def layout_of(head: bytes) -> Layout | None:
@@ -77,15 +84,17 @@ def _x86_arch(head: bytes, code: int, protocol: int) -> str:
     if protocol >= 0x20C:
         return "amd64" if head[0x236] & 1 else "i386"
     if protocol >= 0x208:
-        from mirror.formats.compression import expand
-        from mirror.formats.feed import Feed
-
         (offset,) = struct.unpack_from("<I", head, 0x248)
-        feed = Feed(iter([head[code + offset :]] if head[code + offset :] else []))
-        form = compression_of(feed.peek(SNIFF))
-        if form and (arch := elf_arch(Feed(expand(feed, form)).peek(64))):
-            return arch
+        return _packed_arch(head[code + offset :]) or "i386"
     return "i386"
+
+
+def _packed_arch(packed: bytes) -> str:
+    form = compression_of(packed)
+    try:
+        return elf_arch(Feed(expand(Feed(iter([packed])), form)).peek(ELF_HEAD)) if form else ""
+    except FormatError:
+        return ""
 
 
 def _x86_version(head: bytes, setup: int) -> str:
@@ -111,7 +120,7 @@ def _arm(head: bytes) -> Layout | None:
     start, end = struct.unpack_from("<II", head, 0x28)
     if end <= start:
         raise FormatError(f"is damaged: its zImage ends at {end}, before its start")
-    payload = max(0, head.find(ZIMAGE_GZIP))
+    payload = max(0, head.find(KERNEL_GZIP))
     return Layout("armhf", "zImage", end - start, None if payload else "", payload)
 
 
@@ -153,8 +162,11 @@ def _s390(head: bytes) -> Layout | None:
     if head[0x10008:0x1000E] != b"S390EP" or len(head) < 0x10480:
         return None
     (pointer,) = struct.unpack_from(">Q", head, 0x10428)
-    version = _text(head, pointer) if 0x10480 <= pointer < len(head) else ""
-    return Layout("s390x", "s390 Image", 0, version)
+    if 0x10480 <= pointer < len(head) and (version := _text(head, pointer)):
+        trailer = S390_TRAILER if _release(version) >= S390_TRAILER_SINCE else b""
+        return Layout("s390x", "s390 Image", 0, version, trailer=trailer)
+    payload = max(0, head.find(KERNEL_GZIP))
+    return Layout("s390x", "s390 Image", 0, None if payload else "", payload)
 
 
 def _pe(head: bytes) -> tuple[str, int]:
@@ -187,6 +199,11 @@ def _signature_end(head: bytes, optional: int, size: int) -> int:
     (count,) = struct.unpack_from("<I", head, optional + directories - 4)
     start, length = struct.unpack_from("<II", head, optional + directories + 32)
     return start + length if count > 4 and length else 0
+
+
+def _release(version: str) -> tuple[int, ...]:
+    found = RELEASE.match(version)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def _text(head: bytes, at: int) -> str:

@@ -24,7 +24,11 @@ SUPERBLOCK = struct.Struct("<4sIIIIHHHHHHQQQQQQQQ")
 MAGIC = b"hsqs"
 BLOCK_LOGS = range(12, 21)
 NOT_THERE = 0xFFFFFFFFFFFFFFFF
-DIRECTORIES = {1, 8}
+DIRECTORIES = {1: struct.Struct("<16xI4xHH"), 8: struct.Struct("<16x4xII6xH")}
+"""Kinds of inode that are directories: where the listing is, and how long, in another order."""
+
+LARGE_DIRECTORY = 8
+EMPTY_LISTING = 3
 INODE_KINDS = range(1, 15)
 EXPORT_ENTRY, FRAGMENT_ENTRY, ID_ENTRY, XATTR_ENTRY = 8, 16, 4, 16
 
@@ -159,14 +163,26 @@ def _check_tables(superblock: _Superblock, stream: BinaryIO) -> None:
 
 
 def _check_root(superblock: _Superblock, reader: MetadataReader) -> None:
-    first = reader.block("inode", superblock.inode_table, superblock.directory_table)
-    if first and struct.unpack_from("<H", first)[0] not in INODE_KINDS:
+    """Look at the first block of inodes, at the root's, and at where the root's listing begins."""
+    inodes, listings = superblock.inode_table, superblock.directory_table
+    first = reader.block("inode", inodes, listings)
+    if first is None:
+        return
+    if len(first) < 2 or struct.unpack_from("<H", first)[0] not in INODE_KINDS:
         raise FormatError("is damaged: its inode table begins with something else")
     block, offset = superblock.root >> 16, superblock.root & 0xFFFF
-    root = reader.block("inode", superblock.inode_table + block, superblock.directory_table)
-    if root is None:
+    inode = (reader.block("inode", inodes + block, listings) or b"")[offset:]
+    kind = struct.unpack_from("<H", inode)[0] if len(inode) >= 2 else 0
+    if offset >= METADATA or kind not in DIRECTORIES:
+        raise FormatError("is damaged: its root is no directory")
+    layout = DIRECTORIES[kind]
+    if len(inode) < layout.size:
+        return  # the rest of it is in the next block
+    start, size, where = layout.unpack_from(inode)
+    if kind == LARGE_DIRECTORY:
+        start, size = size, start
+    if size <= EMPTY_LISTING:
         return
-    if offset >= METADATA or len(root) < offset + 16:
-        raise FormatError("is damaged: its root is no directory")
-    if struct.unpack_from("<H", root, offset)[0] not in DIRECTORIES:
-        raise FormatError("is damaged: its root is no directory")
+    listing = reader.block("directory", listings + start, superblock.id_table)
+    if listing is not None and where >= len(listing):
+        raise FormatError("is damaged: the listing of its root is not where it says")
