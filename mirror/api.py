@@ -95,8 +95,10 @@ class Placement(msgspec.Struct, frozen=True):
 class Command(msgspec.Struct, frozen=True):
     """A command, `mirror NAME ...`: `app` is where its Typer app is, as `package.module:app`.
 
-    It is imported when the command is called, not before. A command says what went wrong by raising
-    `CommandFailed`.
+    It is imported when the command is called, not before; a function in its place is a command
+    without verbs. `help` is the line that `mirror --help` shows. In a command, `ctx.obj` (of a
+    `typer.Context`) is the plugin's `PluginContext`, with its settings. A command says what went
+    wrong by raising `CommandFailed`.
     """
 
     name: str
