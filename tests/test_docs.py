@@ -81,9 +81,13 @@ ALL = sorted(each for each in set(commands()) if each.text != "mirror NAME ...")
 @pytest.mark.parametrize("command", ALL, ids=lambda each: f"{each.page}: {each.text}"[:90])
 def test_every_command_parses(command):
     words = shlex.split(command.text)[1:]
-    globals_ = {option for each in get_command(app).params for option in each.opts}
-    while words and words[0] in globals_ - {"--help", "--version"}:
-        words = words[2:]  # `--data-dir D` comes before the noun
+    takes = {
+        option: 1 if getattr(each, "is_flag", False) else 2
+        for each in get_command(app).params
+        for option in each.opts
+    }
+    while words and words[0] in takes.keys() - {"--help", "--version"}:
+        words = words[takes[words[0]] :]  # `--data-dir D` comes before the noun
     words = [word for word in words if word != "..."]
     if words and "|" in words[-1]:
         words = [*words[:-1], words[-1].split("|")[0]]
