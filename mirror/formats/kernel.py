@@ -87,9 +87,7 @@ def _version_in_payload(feed: Feed, layout: Layout) -> str:
     form = compression_of(feed.peek(SNIFF))
     if form not in QUICK:
         return ""
-    # what lz4 packs has its size behind it, which is no part of the lz4 data
-    size = layout.payload_size - (4 if form == "lz4-legacy" else 0)
-    packed = Feed(_part(feed, size)) if layout.payload_size else feed
+    packed = Feed(_part(feed, layout.payload_size)) if layout.payload_size else feed
     return _banner(Feed(within(expand(packed, form), LIMIT)))
 
 

@@ -108,15 +108,15 @@ def zboot(inner: bytes, *, arch: str, compression: str = "gzip") -> bytes:
     """Return an EFI application that expands and starts the kernel `inner`."""
     names = {"lz4-legacy": "lz4", "xz": "xzkern", "zstd": "zstd22"}
     payload = packed(inner, compression)
-    if compression != "gzip":
-        payload += struct.pack("<I", len(inner))
+    # behind the payload, and no part of it: gzip has the size in its own trailer
+    length = b"" if compression == "gzip" else struct.pack("<I", len(inner))
     head = bytearray(_dos_stub())
     struct.pack_into("<4sII", head, 4, b"zimg", HEADER, len(payload))
     name = names.get(compression, compression).encode()
     head[0x18 : 0x18 + len(name)] = name
     head[0x38:0x3C] = b"\xcd\x23\x82\x81"
-    size = HEADER + len(payload)
-    return (bytes(head) + _pe(arch, size)).ljust(HEADER, b"\0") + payload
+    size = HEADER + len(payload) + len(length)
+    return (bytes(head) + _pe(arch, size)).ljust(HEADER, b"\0") + payload + length
 
 
 def zimage(version: str, fill: bytes) -> bytes:
