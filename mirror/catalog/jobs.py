@@ -9,7 +9,8 @@ import msgspec
 
 from mirror.catalog.database import text
 from mirror.errors import NotFound
-from mirror.model import Job, JobState, LogLine
+from mirror.logs import redact
+from mirror.model import Job, JobState, LogLine, utcnow
 
 if TYPE_CHECKING:
     import sqlite3
@@ -91,6 +92,15 @@ class Jobs:
             _add_log(connection, job.id, lines)
             _update(connection, job, _OPEN)
         return self.is_cancelled(job.id)
+
+    def add_line(self, number: int, level: str, message: str) -> None:
+        """Add a line to the log of a job, which may have ended; nothing where there is no job."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO job_log SELECT ?, 1 + coalesce(max(number), 0), ?, ?, ? "
+                "FROM job_log WHERE job = ? HAVING EXISTS (SELECT 1 FROM jobs WHERE id = ?)",
+                (number, utcnow().isoformat(), level, redact(message), number, number),
+            )
 
     def get(self, number: int) -> Job:
         """Return a job, or raise `NotFound`."""

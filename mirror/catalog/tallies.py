@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mirror.errors import (
+    ListenerFailed,
+    MirrorError,
+    PluginAnswerInvalid,
+    PluginBusy,
+    PluginCrashed,
+    PluginLimitExceeded,
+    PluginTimedOut,
+    PluginTrespassed,
+    ValidationFailed,
+)
 from mirror.model import JobState
 
 if TYPE_CHECKING:
@@ -15,6 +26,20 @@ SYNC_SECONDS = "sync_seconds"
 GC_BLOBS = "gc_blobs"
 GC_BYTES = "gc_bytes"
 CORRUPT_BLOBS = "corrupt_blobs"
+_PLUGIN = "plugin_"
+
+_REASONS: tuple[tuple[type[MirrorError], str], ...] = (
+    (ValidationFailed, "invalid"),
+    (PluginLimitExceeded, "limit"),
+    (PluginCrashed, "crash"),
+    (PluginTrespassed, "trespass"),
+    (ListenerFailed, "listener"),
+    (PluginTimedOut, "route"),
+    (PluginBusy, "route"),
+    (PluginAnswerInvalid, "route"),
+)
+REASONS = (*dict.fromkeys(reason for _, reason in _REASONS), "error")
+"""What plugins do wrong: `invalid` is a version that one condemned, `error` what it raised."""
 
 _ENDED = tuple(
     state.value
@@ -42,6 +67,11 @@ END
 """Jobs are forgotten after a while; how many there were is not."""
 
 
+def reason_of(error: MirrorError) -> str:
+    """Return which of `REASONS` an error is counted as."""
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "error")
+
+
 class Tallies:
     """The counts of one catalogue."""
 
@@ -56,6 +86,19 @@ class Tallies:
     def all(self) -> dict[str, float]:
         """Return every count that is not 0, by name."""
         return dict(self._database.rows("SELECT name, value FROM tallies"))
+
+    def count_failure(self, plugin: str, error: MirrorError) -> None:
+        """Count something that a plugin did wrong at run time."""
+        self.add({f"{_PLUGIN}{reason_of(error)}_{plugin}": 1})
+
+    def plugin_failures(self) -> dict[tuple[str, str], int]:
+        """Return how often each plugin failed, by (plugin, reason); reasons are `REASONS`."""
+        found = {}
+        for name, count in self.all().items():
+            if name.startswith(_PLUGIN):
+                reason, _, plugin = name.removeprefix(_PLUGIN).partition("_")
+                found[plugin, reason] = int(count)
+        return found
 
     def jobs_ended(self) -> dict[str, int]:
         """Return how many jobs ended in each of the final states."""

@@ -127,9 +127,16 @@ class _Runner:
         self._orders = orders
         self._basis: tuple[Schedule, LastRun] | None = None
         self._due: datetime | None = None
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         _log.info("ready to run jobs")
+        try:
+            await self._run_jobs()
+        finally:
+            await asyncio.gather(*self._telling, return_exceptions=True)
+
+    async def _run_jobs(self) -> None:
         while True:
             pause = POLL
             try:
@@ -144,6 +151,7 @@ class _Runner:
         """Return the job to run now, 0 if there is none. What is queued comes first."""
         for job in self._mirror.jobs.sweep():
             _log.warning("job %d was interrupted", job.id)
+            self._mirror.announcer.job_ended(job.id)
             self._basis = None
         return self._mirror.jobs.next_queued() or self._scheduled()
 
@@ -176,8 +184,16 @@ class _Runner:
             status = await process.wait()
         except asyncio.CancelledError:
             await _end(process)
+            self._tell(number)
             raise
         await asyncio.to_thread(self._settle, number, status)
+        self._tell(number)
+
+    def _tell(self, number: int) -> None:
+        """Let plugins hear of a job that has ended; it takes none of the next job's time."""
+        task = asyncio.create_task(asyncio.to_thread(self._mirror.announcer.job_ended, number))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     async def _watch(self, number: int, process: Process) -> None:
         """Wait for a job's process; kill it if it hangs when it should be over.

@@ -110,6 +110,7 @@ class Channels:
         snapshot_id = self._mirror.snapshots.resolve(snapshot)
         store.channels.switch(channel, snapshot_id, f"made from {snapshot}", by=by, expected="")
         self._record(by, "create", channel, None, snapshot_id)
+        self._tell(channel, "", snapshot_id, "create")
         return snapshot_id
 
     def remove(self, channel: str, *, by: str) -> None:
@@ -139,6 +140,7 @@ class Channels:
         reason = f"promoted from {snapshot}"
         after = self._publish(channel, origin, self.pins(channel), reason, by)
         self._record(by, "promote", channel, before, after)
+        self._tell(channel, before, after, "promote")
         return after
 
     def rollback(self, channel: str, *, by: str, to: str = "") -> str:
@@ -162,6 +164,7 @@ class Channels:
             raise
         self._drop_pins(pin for pin in self._holds(channel) if pin.id != hold.id)
         self._record(by, "rollback", channel, current, after)
+        self._tell(channel, current, after, "rollback")
         return after
 
     def hold(self, channel: str, reason: str, *, by: str) -> Pin:
@@ -200,12 +203,13 @@ class Channels:
         others = [each for each in self.pins(channel) if each not in same]
         try:
             reason = f"pinned {' '.join(filters)} to {version}"
-            self._publish(channel, current, others, reason, by)
+            after = self._publish(channel, current, others, reason, by)
         except BaseException:
             catalog.remove_pin(pin.id)
             raise
         self._drop_pins(same)
         self._record(by, "pin", channel, same or None, pin)
+        self._tell(channel, current, after, "pin")
         return pin
 
     def unpin(self, channel: str, pin_id: int | None = None, *, by: str) -> tuple[Pin, ...]:
@@ -329,6 +333,11 @@ class Channels:
     def _drop_pins(self, pins: Iterable[Pin]) -> None:
         for pin in pins:
             self._mirror.catalog.remove_pin(pin.id)
+
+    def _tell(self, channel: str, before: str | None, after: str, verb: str) -> None:
+        """Let plugins hear of it, in the background; a channel that stayed is no news."""
+        if after != before:
+            self._mirror.announcer.switched(channel, after, verb)
 
     def _record(self, by: str, verb: str, channel: str, before: object, after: object) -> None:
         self._mirror.catalog.audit.record(by, f"channel.{verb}", channel, before, after)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mirror.catalog import Catalog
     from mirror.plugin_manager import Plugins
+    from mirror.service.announce import Announcer
     from mirror.service.audit import Audit
     from mirror.service.channels import Channels
     from mirror.service.images import Images
@@ -77,10 +78,10 @@ class Mirror:
         self.close()
 
     def close(self) -> None:
-        """Close the catalogue and stop the key's agent, if they were opened."""
+        """Close what was opened. Plugins that are being told of something may finish first."""
         opened = self.__dict__
         with ExitStack() as stack:
-            for name in ("catalog", "store"):
+            for name in ("catalog", "store", "announcer"):
                 if name in opened:
                     stack.callback(opened.pop(name).close)
 
@@ -127,6 +128,13 @@ class Mirror:
             key=self.key,
             settings=self.settings,
         )
+
+    @cached_property
+    def announcer(self) -> Announcer:
+        """What tells plugins of events."""
+        from mirror.service.announce import Announcer
+
+        return Announcer(self)
 
     # --- the nouns --------------------------------------------------------------------------------
 

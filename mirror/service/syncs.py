@@ -40,13 +40,17 @@ class Syncs:
             await asyncio.to_thread(self._check_free)
         with Presence(self._mirror.settings.data_dir) as presence:
             job = await asyncio.to_thread(self._add, options, by, reason, presence)
-            result = await run_job(self._tools(), job, emit, stopped=JobState.CANCELLED)
+            try:
+                result = await run_job(self._tools(), job, emit, stopped=JobState.CANCELLED)
+            finally:
+                await asyncio.to_thread(self._mirror.announcer.job_ended, job.id)
         await self._tidy(result)
         return result
 
     async def run_queued(self, number: int) -> bool:
         """Run a queued job in this process; return False if another process has it.
 
+        Whoever started this process tells the plugins: it knows, too, when this one is killed.
         When this is cancelled, the job was interrupted: the server stops. Raises as `run` does.
         """
         from mirror.jobs.presence import Presence

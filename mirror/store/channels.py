@@ -65,6 +65,7 @@ class Channels:
         at: datetime | None = None,
         by: str = "",
         origin: str = "",
+        job: int = 0,
         expected: str | None = None,
     ) -> Switch:
         """Point the channel at a snapshot, durably; makes the channel if there is none.
@@ -89,6 +90,7 @@ class Channels:
                 reason=reason,
                 by=by,
                 origin=origin,
+                job=job,
             )
             append_line(self._history_file(name), msgspec.json.encode(switch))
             write_atomic(pointer, f"{snapshot_id}\n".encode())

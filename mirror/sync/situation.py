@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tools:
-    """What a sync works with."""
+    """What a sync works with. `job` is what it is recorded as (0: it is not)."""
 
     store: Store
     catalog: Catalog
     plugins: Plugins
     key: SigningKey
     settings: Settings
+    job: int = 0
 
 
 class SyncOptions(msgspec.Struct, frozen=True, kw_only=True):
