@@ -6,22 +6,23 @@ import contextlib
 import re
 import sys
 import warnings
-from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from mirror import hookspecs
-from mirror.api import API_VERSION, ENTRY_POINT_GROUP, PluginContext
+from mirror.api import API_VERSION, PluginContext
 from mirror.errors import PluginBroken
 from mirror.plugin_manager import hooks
 from mirror.plugin_manager.brought import Brought, Taken, bring
+from mirror.plugin_manager.installed import Unreadable, installed, origin
 from mirror.plugin_manager.records import PluginRecord, Plugins
 from mirror.plugin_manager.routes import title
 from mirror.plugin_manager.sections import (
     Section,
     check_type,
+    mark_of,
     read_section,
     section_names,
     section_of,
@@ -29,6 +30,7 @@ from mirror.plugin_manager.sections import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from importlib.metadata import EntryPoint
     from types import ModuleType
 
     import pluggy
@@ -47,6 +49,7 @@ class _Loaded:
     record: PluginRecord
     brought: Brought = field(default_factory=Brought)
     context: PluginContext | None = None
+    mark: str = ""
     relay: pluggy.HookRelay | None = None
 
 
@@ -90,9 +93,9 @@ def load_plugins(
     """
     surroundings = _Surroundings(sections or {}, reserved, specs)
     loaded: list[_Loaded] = []
-    everything = entry_points(group=ENTRY_POINT_GROUP) if found is None else found
-    installed = _by_name(everything)
-    for name, entries in installed.items():
+    everything, unreadable = installed() if found is None else (found, [])
+    by_name = _by_name(everything)
+    for name, entries in by_name.items():
         if name in block or (allow and name not in allow):
             loaded.append(_Loaded(_record(entries, "blocked")))
             continue
@@ -100,12 +103,13 @@ def load_plugins(
         surroundings.taken.add(name, each.brought)
         loaded.append(each)
     named = {"allow": allow, "block": block, "prefer": prefer}
-    missing = _missing(installed, named, surroundings.sections)
+    missing = _missing(by_name, named, surroundings.sections)
     plugins = Plugins(
         distributions=tuple(d for each in loaded for d in each.brought.distributions),
-        records=(*(each.record for each in loaded), *missing),
+        records=(*(e.record for e in loaded), *map(_damaged, unreadable), *missing),
         commands={e.record.name: e.brought.commands for e in loaded if e.brought.commands},
         routes={e.record.name: e.brought.routes for e in loaded if e.brought.routes},
+        marks={e.record.name: e.mark for e in loaded if e.mark},
         contexts={each.record.name: each.context for each in loaded if each.context},
         relays={each.record.name: each.relay for each in loaded if each.relay},
         prefer=tuple(prefer),
@@ -117,9 +121,12 @@ def load_plugins(
 
 def _by_name(everything: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
-    for entry in sorted(everything, key=lambda each: (each.name, _package(each))):
+    for entry in sorted(everything, key=lambda each: (each.name, origin(each).package)):
         same = found.setdefault(entry.name, [])
-        if not any((each.value, _package(each)) == (entry.value, _package(entry)) for each in same):
+        if not any(
+            (each.value, origin(each).package) == (entry.value, origin(entry).package)
+            for each in same
+        ):
             same.append(entry)
     return found
 
@@ -136,7 +143,7 @@ def _load(entries: list[EntryPoint], surroundings: _Surroundings) -> _Loaded:
         record = _failed(entries, error)
         return _Loaded(msgspec.structs.replace(record, warnings=_once(said)))
     record = msgspec.structs.replace(loaded.record, warnings=_once(said))
-    return _Loaded(record, loaded.brought, loaded.context, loaded.relay)
+    return replace(loaded, record=record)
 
 
 def _loaded(entries: list[EntryPoint], around: _Surroundings, said: list[str]) -> _Loaded:
@@ -148,7 +155,8 @@ def _loaded(entries: list[EntryPoint], around: _Surroundings, said: list[str]) -
     said += hooks.oversights(manager, plugin, around.specs)
     kinds = hooks.call(manager, "mirror_settings")
     kind = check_type(kinds[0]) if kinds else None
-    settings = read_section(entry.name, section_of(entry.name, around.sections), kind)
+    section = section_of(entry.name, around.sections)
+    settings = read_section(entry.name, section, kind)
     context = PluginContext(entry.name, settings)
     brought = bring(manager, context, around.taken)
     record = _record(
@@ -160,12 +168,15 @@ def _loaded(entries: list[EntryPoint], around: _Surroundings, said: list[str]) -
         commands=tuple(each.name for each in brought.commands),
         routes=tuple(title(each) for each in brought.routes),
     )
-    return _Loaded(record, brought, context, manager.hook)
+    return _Loaded(record, brought, context, mark_of(section), manager.hook)
 
 
 @contextlib.contextmanager
 def _listening(said: list[str]) -> Iterator[None]:
-    """Collect what Python warns of; what a plugin prints is not the command's output."""
+    """Collect what Python warns of; what a plugin prints is not the command's output.
+
+    Both are the whole process's for that moment: other threads' warnings come here, too.
+    """
     with (
         warnings.catch_warnings(record=True) as caught,
         contextlib.redirect_stdout(sys.stderr),
@@ -180,7 +191,7 @@ def _listening(said: list[str]) -> Iterator[None]:
 def _check_name(entries: list[EntryPoint], reserved: Collection[str]) -> None:
     name = entries[0].name
     if len(entries) > 1:
-        who = " and ".join(f"{_package(each) or '?'} ({each.value})" for each in entries)
+        who = " and ".join(f"{origin(each).package or '?'} ({each.value})" for each in entries)
         remedy = "Uninstall one of the two packages."
         raise PluginBroken(f"two packages bring a plugin of this name: {who}", remedy=remedy)
     if not _NAME.fullmatch(name):
@@ -226,9 +237,15 @@ def _missing(
         yield PluginRecord(name, "", "", status, warnings=(said,))
 
 
+def _damaged(each: Unreadable) -> PluginRecord:
+    said = f"its package's entry points can't be read: {type(each.error).__name__}: {each.error}"
+    remedy = f"Reinstall or remove the package {each.name}."
+    return PluginRecord(each.name, each.name, "", "failed", error=_text(said), remedy=remedy)
+
+
 def _failed(entries: list[EntryPoint], error: BaseException) -> PluginRecord:
     ours = isinstance(error, PluginBroken)
-    name, package = entries[0].name, _package(entries[0]) or entries[0].value
+    name, package = entries[0].name, origin(entries[0]).package or entries[0].value
     remedy = (
         f"Reinstall or upgrade {package}, or block the plugin in mirror.toml: "
         f'[plugins] block = ["{name}"].'
@@ -254,17 +271,12 @@ def _once(said: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(said))[:_WARNINGS]
 
 
-def _package(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist else ""
-
-
 def _record(entries: list[EntryPoint], status: str, **more: object) -> PluginRecord:
-    packages = [_package(each) for each in entries]
-    versions = [each.dist.version if each.dist else "" for each in entries]
+    origins = [origin(each) for each in entries]
     return PluginRecord(
         entries[0].name,
-        ", ".join(packages),
-        ", ".join(versions),
+        ", ".join(each.package for each in origins),
+        ", ".join(each.version for each in origins),
         status,
         **more,  # type: ignore[arg-type]
     )

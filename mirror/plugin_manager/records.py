@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -57,8 +56,8 @@ class Plugins(msgspec.Struct, frozen=True):
     """The distributions that were loaded, and the record of every plugin found.
 
     By the name of the loaded plugin: its `commands`, its `routes`, the `contexts` that its hooks
-    are given, and in `relays` the hooks. `prefer` names plugins, in order: the first of those that
-    claim a product gets it.
+    are given, in `relays` the hooks, and in `marks` what changes with its section of the settings.
+    `prefer` names plugins, in order: the first of those that claim a product gets it.
     """
 
     distributions: tuple[Distribution, ...]
@@ -67,6 +66,7 @@ class Plugins(msgspec.Struct, frozen=True):
     routes: dict[str, tuple[Route, ...]] = {}
     contexts: dict[str, PluginContext] = {}
     relays: dict[str, pluggy.HookRelay] = {}
+    marks: dict[str, str] = {}
     prefer: tuple[str, ...] = ()
 
     @property
@@ -75,8 +75,12 @@ class Plugins(msgspec.Struct, frozen=True):
 
         A change here means to plan, and to validate, anew.
         """
-        loaded = [f"{r.name}={r.version}{self._mark(r.name)}" for r in self.records if _is_up(r)]
-        return (*loaded, *(f"prefer={name}" for name in self.prefer))
+        names = {r.name: f"{r.name}={r.version}" for r in self.records if _is_up(r)}
+        marked = (
+            f"{said}+{self.marks[name]}" if name in self.marks else said
+            for name, said in names.items()
+        )
+        return (*marked, *(f"prefer={name}" for name in self.prefer))
 
     @property
     def listeners(self) -> dict[str, tuple[str, ...]]:
@@ -172,13 +176,6 @@ class Plugins(msgspec.Struct, frozen=True):
             if distribution in record.distributions:
                 return record
         raise KeyError(distribution)
-
-    def _mark(self, name: str) -> str:
-        """Return a mark of the settings that a plugin was given, '' where they are its defaults."""
-        settings = self.contexts[name].settings if name in self.contexts else None
-        if settings is None or settings == type(settings)():
-            return ""
-        return f"+{hashlib.sha256(repr(settings).encode()).hexdigest()[:12]}"
 
 
 def _is_up(record: PluginRecord) -> bool:

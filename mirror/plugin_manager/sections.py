@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,20 @@ def section_of(plugin: str, sections: Mapping[str, Section]) -> Section:
     return {k: v for name in section_names(plugin) for k, v in sections.get(name, {}).items()}
 
 
+def mark_of(section: Section) -> str:
+    """Return a mark that changes with the section; '' for none."""
+    if not section:
+        return ""
+    return hashlib.sha256(msgspec.json.encode(section, order="deterministic")).hexdigest()[:12]
+
+
 def check_type(kind: object) -> type[msgspec.Struct]:
     """Return the type of a section, which is what `mirror_settings` returned, if it is fit."""
     if not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
         raise PluginBroken(f"mirror_settings returned {kind!r}, not a subclass of msgspec.Struct")
     if needed := [field.name for field in msgspec.structs.fields(kind) if field.required]:
         raise PluginBroken(f"its setting {needed[0]!r} has no default")
+    kind()  # the defaults themselves must do
     return kind
 
 

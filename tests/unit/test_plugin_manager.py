@@ -242,6 +242,12 @@ ONE_HOOK = "from mirror.api import hookimpl\n@hookimpl\ndef {}\n"
             "its setting 'days' has no default",
         ),
         (
+            "import msgspec\nclass S(msgspec.Struct):\n    days: int = 0\n"
+            "    def __post_init__(self):\n        if not self.days: raise ValueError('days')\n"
+            + ONE_HOOK.format("mirror_settings(): return S"),
+            "ValueError: days",
+        ),
+        (
             "import itertools\nfrom mirror.api import Command\n"
             + ONE_HOOK.format(
                 "mirror_commands():\n"
@@ -312,6 +318,46 @@ def test_two_packages_that_bring_one_plugin(install):
         "two packages bring a plugin of this name: rocky-one (rocky_one) and rocky-two (rocky_two)"
     )
     assert {each.id for each in plugins.distributions} == BUNDLED
+
+
+@pytest.mark.parametrize(
+    ("entry_points", "error"),
+    [
+        (f"[{ENTRY_POINT_GROUP}]\nthis is no entry\n", "entry points can't be read: TypeError"),
+        (f"[{ENTRY_POINT_GROUP}]\nx = y z ! :\n", "entry points can't be read: AttributeError"),
+        (f"[{ENTRY_POINT_GROUP}]\nx = \n", "entry points can't be read: AttributeError"),
+        (b"\xff\xfe[mirror.v1]\n", ""),
+    ],
+    ids=["no-pair", "no-module", "empty", "no-utf-8"],
+)
+def test_a_damaged_package_hides_no_other(install, tmp_path, entry_points, error):
+    install("rocky", ROCKY)
+    info = tmp_path / "broken-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    data = entry_points if isinstance(entry_points, bytes) else entry_points.encode()
+    (info / "entry_points.txt").write_bytes(data)
+    plugins = load_plugins()
+    assert record(plugins, "rocky").status == "loaded"
+    found = {each.name: each.error for each in plugins.records if each.status == "failed"}
+    assert list(found) == (["broken"] if error else [])
+    assert error in found.get("broken", "")
+
+
+def test_a_package_without_its_metadata(install, tmp_path):
+    install("rocky", ROCKY)
+    (tmp_path / "plug_rocky-1.5.dist-info" / "METADATA").unlink()
+    found = record(load_plugins(), "rocky")
+    assert (found.status, found.package, found.version) == ("loaded", "", "")
+
+
+def test_a_package_that_is_there_twice_is_one(install, tmp_path, monkeypatch):
+    install("rocky", ROCKY)
+    further = tmp_path / "further"
+    further.mkdir()
+    write_package(further, "rocky", "1 / 0")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(further)])
+    assert record(load_plugins(), "rocky").status == "loaded"
 
 
 @pytest.mark.parametrize("name", ["Rocky", "rocky linux", "rocky/9", "-"])
