@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _PATIENCE = 3
-"""How often in a row a plugin may crash, or go too far, before it is asked no more."""
+"""How many versions a plugin may take too long for, before it gets less time for the others."""
 _KEPT = (
     "HOME",
     "LANG",
@@ -97,7 +97,7 @@ class Pool:
         self._lock = threading.Lock()
         self._idle: list[Process] = []
         self._numbers = count(1)
-        self._failures: dict[str, int] = {}
+        self._overdue: dict[str, int] = {}
 
     def close(self) -> None:
         """End every process. None may be in use."""
@@ -112,12 +112,7 @@ class Pool:
         It stays for the next one to ask for it, unless the plugin failed badly. Raises what
         `Process.ask` does.
         """
-        if self._failures.get(plugin, 0) >= _PATIENCE:
-            raise PluginLimitExceeded(
-                f"{about}: it was not asked, having failed badly {_PATIENCE} times in a row"
-            )
-        limit = self._settings.time_limit.total_seconds()
-        terms = Terms(about, time.monotonic() + limit, f"{limit:g} seconds")
+        terms = self._terms(plugin, about)
         process = self._idle_one(plugin)
         is_ready = process is not None
         process = process or self._start(plugin, about)
@@ -127,11 +122,10 @@ class Pool:
                 process.ask(process.start, Ready, terms)
                 is_ready = True
             yield process, partial(process.ask, terms=terms)
-            self._failures[plugin] = 0
         except _FATAL:
             is_ready = False
-            if not turn.cancelled:
-                self._failures[plugin] = self._failures.get(plugin, 0) + 1
+            if time.monotonic() >= terms.deadline:
+                self._overdue[plugin] = self._overdue.get(plugin, 0) + 1
             raise
         finally:
             turn.holds(None)
@@ -151,6 +145,16 @@ class Pool:
         finally:
             turn.holds(None)
             self._leave(process, again=False)
+
+    def _terms(self, plugin: str, about: str) -> Terms:
+        """Return what holds for a question: a plugin that keeps hanging must not stop the sync."""
+        limit = self._settings.time_limit.total_seconds()
+        allowed = f"{limit:g} seconds"
+        overdue = self._overdue.get(plugin, 0)
+        if overdue >= _PATIENCE:
+            limit /= 10
+            allowed = f"{limit:g} seconds, a tenth of the limit: {overdue} versions took too long"
+        return Terms(about, time.monotonic() + limit, allowed)
 
     def _idle_one(self, plugin: str) -> Process | None:
         """Take a process of the plugin that nobody holds; end one of another if there is none."""
