@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from typing_extensions import Buffer
+    from zstandard import ZstdDecompressor
 
 MEMORY = 128 * 1024**2
 """What a stream may ask for to expand it, in bytes: `xz -9` and `zstd --long` are within."""
@@ -95,15 +97,11 @@ def decompressed(source: Path | BinaryIO, *, limit: int) -> Iterator[BinaryIO]:
 def expand(feed: Feed, form: str) -> Iterator[bytes]:
     """Expand the members of one format that follow each other; what comes after stays in the feed.
 
-    Raises `FormatError` for damage and for a cut.
+    No chunk is empty. Raises `FormatError` for damage and for a cut.
     """
+    expand_one = _expander(form)
     while compression_of(feed.peek(SNIFF)) == form:
-        if form == "zstd":
-            yield from _expand_zstd(feed)
-        elif form == "lz4-legacy":
-            yield from _expand_lz4_legacy(feed)
-        else:
-            yield from _expand_member(feed, form)
+        yield from filter(None, expand_one(feed))
 
 
 def within(chunks: Iterator[bytes], limit: int, *, before: int = 0) -> Iterator[bytes]:
@@ -114,6 +112,17 @@ def within(chunks: Iterator[bytes], limit: int, *, before: int = 0) -> Iterator[
         if total > limit:
             raise FormatError(f"expands to more than {_size(limit)}")
         yield chunk
+
+
+def _expander(form: str) -> Callable[[Feed], Iterator[bytes]]:
+    """Return what expands one member."""
+    if form == "zstd":
+        import zstandard
+
+        return partial(_expand_zstd, frames=zstandard.ZstdDecompressor(max_window_size=MEMORY))
+    if form == "lz4-legacy":
+        return _expand_lz4_legacy
+    return partial(_expand_member, form=form)
 
 
 def _whole(feed: Feed) -> Iterator[bytes]:
@@ -140,9 +149,8 @@ def _expand_member(feed: Feed, form: str) -> Iterator[bytes]:
             piece = decompressor.decompress(data, CHUNK)
         except Exception as error:  # each library has its own classes
             raise _damaged(form, error) from error
-        if piece:
-            yield piece
-        elif not data and not decompressor.needs_input and not decompressor.eof:
+        yield piece
+        if not piece and not data and not decompressor.needs_input and not decompressor.eof:
             raise _damaged(form, "it neither goes on nor ends")
     feed.unread(decompressor.unused_data or b"")
 
@@ -187,24 +195,23 @@ _DECOMPRESSORS: dict[str, Callable[[], Decompressor]] = {
 }
 
 
-def _expand_zstd(feed: Feed) -> Iterator[bytes]:
+def _expand_zstd(feed: Feed, frames: ZstdDecompressor) -> Iterator[bytes]:
     """Expand a frame block by block: a block gives at most 128 KiB, whatever it claims.
 
     The library alone would not say that a frame is cut, nor stop at a bomb.
     """
-    import zstandard
+    from zstandard import ZstdError
 
     if feed.peek(4) != ZSTD_MAGIC:
         size = int.from_bytes(_exactly(feed, 8, "zstd")[4:], "little")
         if feed.skip(size) < size:
             raise _cut("zstd")
         return
-    frame = zstandard.ZstdDecompressor(max_window_size=MEMORY).decompressobj()
+    frame = frames.decompressobj()
     try:
         for block in _zstd_blocks(feed):
-            if piece := frame.decompress(block):
-                yield piece
-    except (zstandard.ZstdError, MemoryError) as error:
+            yield frame.decompress(block)
+    except (ZstdError, MemoryError) as error:
         raise _damaged("zstd", error) from error
     if not frame.eof:
         raise _damaged("zstd", "a frame that does not end")
@@ -212,8 +219,10 @@ def _expand_zstd(feed: Feed) -> Iterator[bytes]:
 
 def _zstd_blocks(feed: Feed) -> Iterator[bytes]:
     """Split a frame into its header, its blocks and its checksum."""
-    descriptor = _exactly(feed, 5, "zstd")[4]
-    feed.unread(ZSTD_MAGIC + bytes([descriptor]))
+    head = feed.peek(5)
+    if len(head) < 5:
+        raise _cut("zstd")
+    descriptor = head[4]
     single, checksum = descriptor >> 5 & 1, descriptor >> 2 & 1
     content_size = ZSTD_CONTENT_SIZE[descriptor >> 6] or single
     yield _exactly(feed, 6 - single + ZSTD_DICTIONARY_ID[descriptor & 3] + content_size, "zstd")

@@ -144,6 +144,15 @@ def test_what_went_wrong_goes_wrong_again():
                 read_to_end(stream)
 
 
+def test_blocks_that_hold_nothing_end_nothing():
+    nothing = b"\1\0\0\0\0"  # the size of a block, then a block of lz4 without literals
+    assert expand(b"\x02\x21\x4c\x18" + nothing * 3 + packed(SMALL, "lz4-legacy")[4:]) == SMALL
+    frame = zstandard.ZstdCompressor(write_content_size=False).compressobj()
+    parts = [frame.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK) for _ in range(3)]
+    data = b"".join(parts) + frame.compress(SMALL) + frame.flush()
+    assert expand(data) == SMALL
+
+
 def test_zstd_frames_that_do_not_know_their_size():
     maker = zstandard.ZstdCompressor(write_content_size=False).compressobj()
     data = maker.compress(CONTENT) + maker.flush()
