@@ -39,9 +39,9 @@ class Claims:
     """What the sources offer, and which of them provides each product.
 
     `winners` are by product name; `lost` says why a source may not provide a product that is wanted
-    of it. `rejected` is what could not be read; `failures` says of products that are wanted, or
-    published, why no plugin has them: it failed to look, or another claims them too. `notes` is
-    what a person should know, by product name.
+    of it. `rejected` is what could not be read; `failures` says why no plugin has a product: one
+    failed to look at it, or several claim it. Those that are wanted, or published, are `missed`.
+    `notes` is what a person should know, by product name.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Claims:
         self.lost: dict[Key, str] = {}
         self.rejected: dict[Key, list[LeftOut]] = {}
         self.failures: dict[str, PluginError] = {}
+        self.missed: dict[str, LeftOut] = {}
         self.notes: defaultdict[str, list[str]] = defaultdict(list)
         self.contest = Contest({}, {})
         self._rules = rules
@@ -124,8 +125,9 @@ class Claims:
     def _fail(self, product: Product, source: str, error: PluginError) -> Wish:
         """Remember why nobody has a product; return what would be wanted of it."""
         wish = self._wish_despite(product, source, error)
+        self.failures[product.name] = error
         if wish.keep or product.name in self._published:
-            self.failures[product.name] = error
+            self.missed[product.name] = LeftOut(product.name, "", error)
         return wish
 
     def _wish_despite(self, product: Product, source: str, error: PluginError) -> Wish:

@@ -320,17 +320,12 @@ class _Planning:
         unreadable = chain.from_iterable(self._claims.rejected.values())
         return Plan(
             products=tuple(self.products),
-            left_out=(*self._nobodys(), *self._left_out, *unreadable),
+            left_out=(*self._claims.missed.values(), *self._left_out, *unreadable),
             notes=dict(self._notes),
             considered=considered,
             sought=frozenset(self._pins.sought),
             pinned=frozenset(self._pins.decided),
         )
-
-    def _nobodys(self) -> Iterator[LeftOut]:
-        """Yield the products that are wanted, or published, and that no plugin can answer for."""
-        for name, error in self._claims.failures.items():
-            yield LeftOut(name, "", error)
 
     def _considered(self, taken: Mapping[str, str]) -> Iterator[Considered]:
         for (source, name), each in self._claims.offered.items():
@@ -343,7 +338,8 @@ class _Planning:
         if self._claims.winners.get(product.name) is candidate:
             return self._reasons.get(product.name, "")
         if failure := self._claims.failures.get(product.name):
-            return f"left out: {failure.what} [{failure.code}]"
+            wanted = candidate.wish.keep
+            return f"left out: {failure.what} [{failure.code}]" if wanted else "not selected"
         if candidate.distribution is None:
             note = "no plugin claims it: not taken"
             if candidate.wish.keep and note not in self._notes.get(product.name, ()):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from plan_builders import Everything, as_published, offer, plan_of, product, versions
 
-from mirror.api import CommandFailed
+from mirror.api import CommandFailed, Distribution
 from mirror.errors import ClaimConflict, PluginError
 from mirror.model import Selection
-from mirror.plugin_manager import PluginRecord, Plugins
+from mirror.plugin_manager import PluginRecord, Plugins, load_plugins
 
 
 class Ubuntu(Everything):
@@ -67,7 +68,9 @@ def test_one_that_is_published_stays_as_it_is():
     assert [(each.product, type(each.error)) for each in plan.left_out] == [("both", ClaimConflict)]
     assert plan.notes["both"] == [f"kept as it was: {plan.left_out[0].error.what}"]
     [considered] = [each for each in plan.considered if each.product.name == "both"]
-    assert considered.reason.startswith("kept as it was: product 'both' is claimed by plugin 'ubuntu'")
+    assert considered.reason.startswith(
+        "kept as it was: product 'both' is claimed by plugin 'ubuntu'"
+    )
 
 
 def test_one_that_vanished_upstream_too_is_said_once():
@@ -82,6 +85,7 @@ def test_of_what_nobody_selects_nothing_is_said():
     plan = plan_of(offer(product("both", "1"), product("a", "1")), plugins=two(), selections=only_a)
     assert versions(plan) == {"a": ["1"]}
     assert plan.left_out == ()
+    assert reasons(plan) == {"both": "not selected"}
 
 
 def test_a_bootloader_that_two_claim_is_missed_with_any_selection():
@@ -150,3 +154,52 @@ def test_a_plugin_that_cannot_say_what_is_required(error):
     plan = plan_of(offer(product("both", "1"), product("a", "1")), plugins=plugins)
     assert versions(plan) == {"a": ["1"]}
     assert [(each.product, type(each.error)) for each in plan.left_out] == [("both", PluginError)]
+
+
+async def test_a_sync_of_which_two_plugins_claim_a_part(mut, sample_upstream, serve):
+    """All the way: the rest is published, the sync is partial, and it is said where people look."""
+
+    class Noble(Distribution):
+        id = "noble"
+
+        def claims(self, product):
+            return product.release == "noble"
+
+        def describe(self, product):
+            return "noble"
+
+    def install(**more):
+        loaded = load_plugins(strict=True)
+        mut.mirror.__dict__["plugins"] = msgspec.structs.replace(
+            loaded,
+            distributions=(*loaded.distributions, Noble()),
+            records=(*loaded.records, PluginRecord("mine", "p", "1", "loaded", ("noble",))),
+            **more,
+        )
+
+    install()
+    mut.add_source(sample_upstream, serve(sample_upstream.root).url)
+    mut.select("os=ubuntu", "arch=amd64")
+    result = await mut.sync()
+    assert result.status == "published"
+    assert {each.code for each in result.left_out} == {"MIR-602"}
+    assert all("prefer" in each.remedy for each in result.left_out)
+    taken = {product for product, _ in mut.versions()}
+    assert taken
+    assert not any("noble" in product or "24.04" in product for product in taken)
+    available = mut.mirror.images.available().items
+    noble = [each for each in available if each.release == "noble"]
+    assert {each.reason for each in noble if each.arch != "amd64"} <= {"not selected"}
+    [reason] = {each.reason for each in noble if each.product == result.left_out[0].about}
+    assert reason.startswith("left out: product 'com.ubuntu.maas.stable:")
+    assert "plugin 'ubuntu' (distribution 'ubuntu') and by plugin 'mine'" in reason
+
+    install(prefer=("ubuntu",))
+    settled = await mut.sync()
+    assert settled.left_out == ()
+    assert any("24.04" in product for product, _ in mut.versions())
+
+    install()
+    again = await mut.sync()
+    assert {each.code for each in again.left_out} == {"MIR-602"}
+    assert any("24.04" in product for product, _ in mut.versions())  # kept as it was
