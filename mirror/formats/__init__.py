@@ -6,23 +6,27 @@ is wrong with the file.
 
 from __future__ import annotations
 
-from mirror.formats.compression import compression_of, decompressed
+from mirror.formats.archive import Member, read_archive
+from mirror.formats.compression import decompressed
 from mirror.formats.elf import elf_arch
 from mirror.formats.errors import FormatError
 from mirror.formats.head import check_content
 from mirror.formats.initrd import Initrd, read_initrd, read_initrd_stream
 from mirror.formats.kernel import KernelImage, read_kernel, read_kernel_stream
+from mirror.formats.sniff import compression_of
 from mirror.formats.squashfs import Squashfs, read_squashfs
 
 __all__ = [
     "FormatError",
     "Initrd",
     "KernelImage",
+    "Member",
     "Squashfs",
     "check_content",
     "compression_of",
     "decompressed",
     "elf_arch",
+    "read_archive",
     "read_initrd",
     "read_initrd_stream",
     "read_kernel",

@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from mirror.formats.compression import SNIFF, compression_of, expand, within
+from mirror.formats.compression import within
 from mirror.formats.cpio import at_archive, read_cpio
 from mirror.formats.errors import FormatError
+from mirror.formats.expand import expand
 from mirror.formats.feed import Feed, feed_of
 from mirror.formats.head import HEAD, check_head
+from mirror.formats.sniff import SNIFF, compression_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from mirror.formats.compression import SNIFF, compression_of, expand, within
+from mirror.formats.compression import within
 from mirror.formats.errors import FormatError
+from mirror.formats.expand import expand
 from mirror.formats.feed import Feed, feed_of
 from mirror.formats.head import check_head
 from mirror.formats.kernel_headers import Layout, layout_of
+from mirror.formats.sniff import SNIFF, compression_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

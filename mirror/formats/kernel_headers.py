@@ -10,10 +10,11 @@ import re
 import struct
 from dataclasses import dataclass
 
-from mirror.formats.compression import compression_of, expand
 from mirror.formats.elf import elf_arch
 from mirror.formats.errors import FormatError
+from mirror.formats.expand import expand
 from mirror.formats.feed import Feed
+from mirror.formats.sniff import compression_of
 
 SECTOR = 512
 PE_MACHINES = {
