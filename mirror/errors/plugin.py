@@ -20,7 +20,7 @@ class PluginBroken(PluginError, code="MIR-601"):
 class ClaimConflict(PluginError, code="MIR-602"):
     """Two plugins claim the same product."""
 
-    remedy = 'Block one of the two in mirror.toml: [plugins] block = ["NAME"].'
+    remedy = 'Say whose it is in mirror.toml, below [plugins]: prefer = ["NAME"].'
 
 
 class ValidationFailed(PluginError, code="MIR-603", exit_status=3):
