@@ -178,7 +178,7 @@ def _learn_pax(told: _Told, data: bytes, *, for_all: bool) -> None:
         if not sparse and key not in {b"path", b"linkpath", b"size"}:
             continue
         if for_all:
-            raise FormatError(f"has a header that gives every member the same {key.decode()!r}")
+            raise FormatError(f"has a header that gives every member the same {key!r}")
         if key == b"path":
             told.name = value
         elif key == b"linkpath":
