@@ -11,7 +11,6 @@ import errno
 import importlib.util
 import os
 import sys
-import traceback
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from itertools import islice
@@ -226,6 +225,8 @@ def _words(error: BaseException) -> str:
     """Return an error in a line, and where it was raised."""
     if isinstance(error, PluginBroken):
         return error.what
+    import traceback
+
     said = traceback.format_exception_only(error)[-1].strip()[:_MAX_WORDS]
     frames = traceback.extract_tb(error.__traceback__)
     own = os.path.dirname(__file__)  # noqa: PTH120
