@@ -187,22 +187,26 @@ _BOOTLOADERS = (
 
 def bootloader_products() -> list[SampleProduct]:
     """Return the bootloaders that MAAS takes whatever is selected."""
-    return [
-        SampleProduct(
-            name=f"com.ubuntu.maas.stable:1:{name}:{kind}:{arch}",
-            content_id=BOOTLOADERS,
-            attributes={
-                "arch": arch,
-                "arches": arches,
-                "bootloader-type": kind,
-                "label": "stable",
-                "os": name,
-            },
-            version=partial(day, suffix=".0"),
-            files=partial(_bootloader_files, kind, arch, packages),
-        )
-        for name, kind, arch, arches, packages in _BOOTLOADERS
-    ]
+    return [bootloader_product(*each) for each in _BOOTLOADERS]
+
+
+def bootloader_product(
+    name: str, kind: str, arch: str, arches: str, packages: dict[str, str]
+) -> SampleProduct:
+    """Return one bootloader: `packages` are its archives, and the begin of their versions."""
+    return SampleProduct(
+        name=f"com.ubuntu.maas.stable:1:{name}:{kind}:{arch}",
+        content_id=BOOTLOADERS,
+        attributes={
+            "arch": arch,
+            "arches": arches,
+            "bootloader-type": kind,
+            "label": "stable",
+            "os": name,
+        },
+        version=partial(day, suffix=".0"),
+        files=partial(_bootloader_files, kind, arch, packages),
+    )
 
 
 def _bootloader_files(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirror.api import Distribution, Finding, Severity
-from mirror_ubuntu.headers import xz_fault
+from mirror.api import Distribution
+from mirror_ubuntu.archives import check_archives
+from mirror_ubuntu.codes import finding, shown
+from mirror_ubuntu.layout import bootloader_layout, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import date
     from pathlib import Path
 
-    from mirror.api import Item, Product, Version
+    from mirror.api import Finding, Item, Placement, Product, Version
 
 _USED_BY_MAAS = {
     ("pxe", "pxelinux", "i386"),
@@ -21,8 +24,12 @@ _USED_BY_MAAS = {
 }
 """(firmware, os, arch) that MAAS takes; it skips every other."""
 
+_FIRMWARE = {"pxe": "PXE (BIOS)", "uefi": "UEFI", "open-firmware": "Open Firmware"}
+
 _ARCHIVES = {"grub2-signed", "shim-signed", "grub2", "syslinux"}
 """The item names by which MAAS 3.7+ knows a bootloader."""
+
+_LONGEST = 40
 
 
 class Bootloaders(Distribution):
@@ -32,17 +39,18 @@ class Bootloaders(Distribution):
 
     def claims(self, product: Product) -> bool:
         """Claim whatever has a `bootloader-type`."""
-        return "bootloader-type" in product.attributes
+        return text(product.attributes.get("bootloader-type")) != ""
 
     def describe(self, product: Product) -> str:
-        """Return `bootloader grub-efi-signed for uefi, amd64`."""
-        firmware = product.attributes["bootloader-type"]
-        return f"bootloader {product.os} for {firmware}, {product.arch}"
+        """Return `bootloader grub-efi-signed for UEFI, amd64`."""
+        about = product.attributes
+        firmware, name, arch = (_line(about.get(key)) for key in ("bootloader-type", "os", "arch"))
+        return f"bootloader {name} for {_FIRMWARE.get(firmware, firmware)}, {arch}"
 
     def required(self, product: Product) -> bool:
         """Take those that MAAS uses along with any selection: no machine boots without them."""
-        key = (product.attributes["bootloader-type"], product.os, product.arch)
-        return key in _USED_BY_MAAS
+        key = (text(product.attributes.get("bootloader-type")), product.os, product.arch)
+        return key in _USED_BY_MAAS and ":1:" in product.name
 
     def choose_items(self, product: Product, version: Version) -> Iterable[Item]:
         """Choose the archives that MAAS knows."""
@@ -52,10 +60,24 @@ class Bootloaders(Distribution):
     def validate(
         self, product: Product, version: Version, files: Mapping[str, Path]
     ) -> Iterable[Finding]:
-        """Check that each archive is an xz file."""
+        """Read every archive to its end, and look at what machines boot (docs/ubuntu.md)."""
         del version
-        for name, file in files.items():
-            fault = xz_fault(file)
-            if fault:
-                where = f"{product.name} {name}"
-                yield Finding(Severity.ERROR, "bootloader-archive", where, f"the {name} {fault}")
+        return check_archives(text(product.attributes.get("bootloader-type")), product.arch, files)
+
+    def notices(self, product: Product, today: date) -> Iterable[Finding]:
+        """Say of those that MAAS skips that it does."""
+        del today
+        if not self.required(product):
+            what = f"{shown(self.describe(product))[1:-1]} {shown(product.name)}"
+            yield finding("bootloaders-ignored", "", f"MAAS ignores the {what}")
+
+    def lay_out(self, product: Product, version: Version) -> Iterable[Placement]:
+        """Unpack the archives where the racks of MAAS have them."""
+        return bootloader_layout(product, version)
+
+
+def _line(value: object) -> str:
+    plain = text(value)
+    if len(plain) > _LONGEST:
+        plain = f"{plain[: _LONGEST - 3]}..."
+    return plain if plain.isprintable() else ascii(plain)[1:-1]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from mirror.api import Distribution, Finding, Severity, SourceDefault
-from mirror_ubuntu.headers import boot_file_fault, squashfs_fault
+from mirror.api import Distribution, SourceDefault
+from mirror_ubuntu.kernels import GENERIC, describe_kernel, kernel_of
+from mirror_ubuntu.layout import image_layout, text
+from mirror_ubuntu.manifest import read_manifest
+from mirror_ubuntu.settings import UbuntuSettings
+from mirror_ubuntu.support import notices
+from mirror_ubuntu.validation import validate_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import date
     from pathlib import Path
 
-    from mirror.api import Item, Product, Version
+    from mirror.api import Finding, Item, Package, Placement, Product, Version
 
 _KEYRING = "/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg"
 _PACKAGE = "ubuntu-keyring"
@@ -19,28 +26,39 @@ _KEY = "D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81"
 """The key that signs Ubuntu's images: the one whose user is UEC Image Automatic Signing Key."""
 _STREAM = "http://images.maas.io/ephemeral-v3/"
 
+_is_image = re.compile(r"[^\n]*:v(?:[23]|3\+platform):").match
+"""The names by which MAAS knows an image that boots; it skips every other."""
+
 _BOOT_ITEMS = ("boot-initrd", "boot-kernel", "manifest")
 _ROOT_ITEMS = ("squashfs", "root-image.gz")
 """The root file system's forms, the better one first: MAAS takes one of them."""
+_FURTHER_ITEMS = ("boot-dtb",)
+
+_LONGEST = 30
 
 
 class UbuntuImages(Distribution):
-    """The products of `os: ubuntu` that carry a kernel."""
+    """The products of `os: ubuntu` that carry a kernel, of the streams v2, v3 and v3+platform."""
 
     id = "ubuntu"
 
+    def __init__(self, settings: UbuntuSettings | None = None) -> None:
+        self._settings = settings or UbuntuSettings()
+
     def claims(self, product: Product) -> bool:
-        """Claim `os: ubuntu` with a subarch; Ubuntu Core and bootloaders are not images of it."""
-        return product.os == "ubuntu" and "subarch" in product.attributes
+        """Claim images that MAAS boots; cloud images, Ubuntu Core and bootloaders are none."""
+        subarch = product.attributes.get("subarch")
+        named = product.os == "ubuntu" and isinstance(subarch, str) and subarch != ""
+        return named and _is_image(product.name) is not None
 
     def describe(self, product: Product) -> str:
-        """Return `Ubuntu 24.04 LTS (noble), amd64, ga-24.04`."""
-        about = product.attributes
-        title = about.get("release_title", about.get("version", ""))
-        kernel = about.get("subarch", "")
-        flavor = about.get("kflavor", "generic")
-        suffix = "" if flavor == "generic" else f" {flavor}"
-        return f"Ubuntu {title} ({product.release}), {product.arch}, {kernel}{suffix}"
+        """Return `Ubuntu 24.04 LTS (noble), arm64, HWE kernel, 64K pages`."""
+        about = {key: _short(value) for key, value in product.attributes.items()}
+        kernel = kernel_of(about.get("subarch", ""), about.get("kflavor", GENERIC))
+        title = about.get("release_title") or about.get("version", "")
+        said = describe_kernel(kernel, about.get("version", ""))
+        release, arch = about.get("release", ""), about.get("arch", "")
+        return f"Ubuntu {title} ({release}), {arch}, {said}"
 
     def default_sources(self) -> Iterable[SourceDefault]:
         """Suggest the streams that MAAS itself uses."""
@@ -60,20 +78,34 @@ class UbuntuImages(Distribution):
         items = {item.name: item for item in version.items}
         root = next((items[name] for name in _ROOT_ITEMS if name in items), None)
         boot = [items[name] for name in _BOOT_ITEMS if name in items]
-        return [*boot, root] if root and len(boot) == len(_BOOT_ITEMS) else []
+        further = [items[name] for name in _FURTHER_ITEMS if name in items]
+        return [*boot, *further, root] if root and len(boot) == len(_BOOT_ITEMS) else []
 
     def validate(
         self, product: Product, version: Version, files: Mapping[str, Path]
     ) -> Iterable[Finding]:
-        """Check the header of each file: a login page or zeros in place of it is an error."""
-        del version
-        checks = (
-            ("squashfs", squashfs_fault),
-            ("boot-kernel", boot_file_fault),
-            ("boot-initrd", boot_file_fault),
-        )
-        for name, fault_of in checks:
-            fault = fault_of(files[name]) if name in files else ""
-            if fault:
-                where = f"{product.name} {name}"
-                yield Finding(Severity.ERROR, f"ubuntu-{name}", where, f"the {name} {fault}")
+        """Read each file, and compare what they say of each other (docs/ubuntu.md)."""
+        return validate_image(product, version, files)
+
+    def packages(
+        self, product: Product, version: Version, files: Mapping[str, Path]
+    ) -> Iterable[Package]:
+        """List what the manifest lists."""
+        del product, version
+        return read_manifest(files["manifest"]) if "manifest" in files else ()
+
+    def notices(self, product: Product, today: date) -> Iterable[Finding]:
+        """Say when support ends, or that it has."""
+        return notices(product.attributes, today, self._settings.warn_days)
+
+    def lay_out(self, product: Product, version: Version) -> Iterable[Placement]:
+        """Place the files as the racks of MAAS have them."""
+        return image_layout(product, version)
+
+
+def _short(value: object) -> str:
+    """Return an attribute as a few letters of a line; it may be anything that JSON can say."""
+    plain = text(value)
+    if len(plain) > _LONGEST:
+        plain = f"{plain[: _LONGEST - 3]}..."
+    return plain if plain.isprintable() else ascii(plain)[1:-1]

@@ -56,7 +56,7 @@ async def test_a_sync_lists_what_is_offered_and_why_it_is_not_taken(synced):
     assert (one.os, one.release, one.arch, one.subarch) == ("ubuntu", "noble", "amd64", "ga-24.04")
     assert (one.source, one.label, one.version) == ("main", "stable", "20250715")
     assert (one.taken, one.reason) == (True, "")
-    assert one.title == "Ubuntu 24.04 LTS (noble), amd64, ga-24.04"
+    assert one.title == "Ubuntu 24.04 LTS (noble), amd64, GA kernel"
     published = synced.mirror.snapshots.show("stable").items
     sizes = [i.size for i in published if (i.product, i.version) == (one.product, one.version)]
     assert one.bytes == sum(sizes) > 0

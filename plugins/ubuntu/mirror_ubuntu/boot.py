@@ -1,0 +1,88 @@
+"""The kernel and the initrd of an image: are they what the stream says, and of one another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mirror.formats import FormatError
+from mirror.formats.initrd import read_initrd
+from mirror.formats.kernel import KernelImage, read_kernel
+from mirror_ubuntu.codes import finding, shown
+from mirror_ubuntu.kernels import agree, package_flavour, package_version, version_flavour
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from mirror.api import Finding, Product, Version
+
+_AMD64 = {"amd64", "i386"}
+
+
+def check_kernel(
+    product: Product, version: Version, file: Path
+) -> tuple[KernelImage | None, list[Finding]]:
+    """Return what the kernel is (None: it can't be read), and what is wrong with it."""
+    try:
+        kernel = read_kernel(file)
+    except FormatError as error:
+        said = f"the boot-kernel {error}"
+        return None, [finding("ubuntu-boot-kernel", "boot-kernel", said)]
+    findings = [*_check_arch(kernel, product.arch)]
+    findings += _check_package(kernel, _kpackage(version, "boot-kernel"))
+    return kernel, findings
+
+
+def check_initrd(version: Version, file: Path, kernel: KernelImage | None) -> Iterable[Finding]:
+    """Yield what is wrong with the initrd, beside its kernel."""
+    try:
+        initrd = read_initrd(file)
+    except FormatError as error:
+        yield finding("ubuntu-boot-initrd", "boot-initrd", f"the boot-initrd {error}")
+        return
+    if not initrd.kernels:
+        said = "the boot-initrd has no modules of any kernel"
+        yield finding("ubuntu-initrd-modules", "boot-initrd", said)
+        return
+    where = "boot-initrd: lib/modules"
+    some = ", ".join(shown(each) for each in sorted(initrd.kernels)[:3])
+    if kernel and kernel.version:
+        if kernel.version not in initrd.kernels:
+            said = f"the boot-initrd has modules for {some}, not for {shown(kernel.version)}"
+            yield finding("ubuntu-initrd-kernel", where, said)
+        return
+    # The kernel does not say which it is: its package says at least the flavour.
+    package = _kpackage(version, "boot-initrd") or _kpackage(version, "boot-kernel")
+    flavour = package_flavour(package)
+    if all(agree(flavour, version_flavour(each)) is False for each in initrd.kernels):
+        said = f"the boot-initrd has modules for {some}, none of which {shown(package)} brings"
+        yield finding("ubuntu-initrd-kernel", where, said)
+
+
+def _check_arch(kernel: KernelImage, arch: str) -> Iterable[Finding]:
+    # A kernel of amd64 boots the programs of i386 too.
+    fits = kernel.arch == arch or (arch == "i386" and kernel.arch in _AMD64)
+    if not fits:
+        said = f"the boot-kernel is for {kernel.arch} ({kernel.form}), not for {shown(arch)}"
+        yield finding("ubuntu-kernel-arch", "boot-kernel", said)
+
+
+def _check_package(kernel: KernelImage, package: str) -> Iterable[Finding]:
+    if not kernel.version:
+        return
+    said = f"the boot-kernel is {shown(kernel.version)}, and its package {shown(package)}"
+    only = package_version(package)
+    if only and only != kernel.version:
+        yield finding("ubuntu-kernel-version", "boot-kernel", said)
+        return
+    agreed = agree(package_flavour(package), version_flavour(kernel.version))
+    if agreed is False:
+        yield finding("ubuntu-kernel-flavour", "boot-kernel", said)
+    elif agreed is None:
+        yield finding("ubuntu-kernel-package", "boot-kernel", said)
+
+
+def _kpackage(version: Version, name: str) -> str:
+    item = next((item for item in version.items if item.name == name), None)
+    package = item.attributes.get("kpackage", "") if item else ""
+    return package if isinstance(package, str) else ""
