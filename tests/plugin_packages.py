@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from mirror.api import ENTRY_POINT_GROUP
+from mirror.plugin_manager import PluginRecord, Plugins, load_plugins
 
 ROCKY = """
     from mirror.api import Distribution, hookimpl
@@ -42,3 +44,16 @@ def write_package(
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.5\n")
     (info / "entry_points.txt").write_text(f"[{ENTRY_POINT_GROUP}]\n{name} = {entry or module}\n")
+
+
+def record(plugins: Plugins, name: str) -> PluginRecord:
+    """Return what became of a plugin."""
+    return next(each for each in plugins.records if each.name == name)
+
+
+def error_of(name: str, **more: Any) -> str:
+    """Load the plugins; return what is wrong with one, for which there is a remedy."""
+    found = record(load_plugins(**more), name)
+    assert found.status == "failed"
+    assert found.remedy
+    return found.error

@@ -1,8 +1,9 @@
 """Find plugins, load each one by itself, and say what became of it.
 
 A plugin that does not load is recorded with its remedy and left out; the others are not touched.
-`records` has what comes of it, `load` the way there, `hooks` what one plugin implements, `brought`
-and `routes` what its hooks return, `sections` its settings.
+`records` has what comes of it, `load` the way there: `installed` finds the packages, `hooks` what
+one plugin implements, `sections` reads its settings, `brought` and `routes` check what its hooks
+return, `outcome` says what went wrong.
 """
 
 from __future__ import annotations

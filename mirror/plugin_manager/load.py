@@ -16,7 +16,8 @@ from mirror.api import API_VERSION, PluginContext
 from mirror.errors import PluginBroken
 from mirror.plugin_manager import hooks
 from mirror.plugin_manager.brought import Brought, Taken, bring
-from mirror.plugin_manager.installed import Unreadable, installed, origin
+from mirror.plugin_manager.installed import installed, origin
+from mirror.plugin_manager.outcome import damaged, failed, missing, once, record_of, words
 from mirror.plugin_manager.records import PluginRecord, Plugins
 from mirror.plugin_manager.routes import title
 from mirror.plugin_manager.sections import (
@@ -38,13 +39,11 @@ if TYPE_CHECKING:
     from mirror.settings import PluginSettings
 
 _NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*", re.ASCII)
-_WARNINGS = 20
-"""So many warnings of one plugin are remembered."""
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """One plugin: its record, and where it was loaded, what it brought."""
+    """One plugin: its record and, if it was loaded, what it brought."""
 
     record: PluginRecord
     brought: Brought = field(default_factory=Brought)
@@ -97,16 +96,20 @@ def load_plugins(
     by_name = _by_name(everything)
     for name, entries in by_name.items():
         if name in block or (allow and name not in allow):
-            loaded.append(_Loaded(_record(entries, "blocked")))
+            loaded.append(_Loaded(record_of(entries, "blocked")))
             continue
         each = _load(entries, surroundings)
         surroundings.taken.add(name, each.brought)
         loaded.append(each)
     named = {"allow": allow, "block": block, "prefer": prefer}
-    missing = _missing(by_name, named, surroundings.sections)
+    there = {*by_name, *(each.name for each in unreadable)}
     plugins = Plugins(
         distributions=tuple(d for each in loaded for d in each.brought.distributions),
-        records=(*(e.record for e in loaded), *map(_damaged, unreadable), *missing),
+        records=(
+            *(each.record for each in loaded),
+            *map(damaged, unreadable),
+            *missing(there, named, surroundings.sections),
+        ),
         commands={e.record.name: e.brought.commands for e in loaded if e.brought.commands},
         routes={e.record.name: e.brought.routes for e in loaded if e.brought.routes},
         marks={e.record.name: e.mark for e in loaded if e.mark},
@@ -122,12 +125,7 @@ def load_plugins(
 def _by_name(everything: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
     for entry in sorted(everything, key=lambda each: (each.name, origin(each).package)):
-        same = found.setdefault(entry.name, [])
-        if not any(
-            (each.value, origin(each).package) == (entry.value, origin(entry).package)
-            for each in same
-        ):
-            same.append(entry)
+        found.setdefault(entry.name, []).append(entry)
     return found
 
 
@@ -140,9 +138,9 @@ def _load(entries: list[EntryPoint], surroundings: _Surroundings) -> _Loaded:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  (foreign code: anything may come)
-        record = _failed(entries, error)
-        return _Loaded(msgspec.structs.replace(record, warnings=_once(said)))
-    record = msgspec.structs.replace(loaded.record, warnings=_once(said))
+        record = failed(entries, error)
+        return _Loaded(msgspec.structs.replace(record, warnings=once(said)))
+    record = msgspec.structs.replace(loaded.record, warnings=once(said))
     return replace(loaded, record=record)
 
 
@@ -159,7 +157,7 @@ def _loaded(entries: list[EntryPoint], around: _Surroundings, said: list[str]) -
     settings = read_section(entry.name, section, kind)
     context = PluginContext(entry.name, settings)
     brought = bring(manager, context, around.taken)
-    record = _record(
+    record = record_of(
         entries,
         "loaded",
         distributions=tuple(each.id for each in brought.distributions),
@@ -185,7 +183,7 @@ def _listening(said: list[str]) -> Iterator[None]:
         try:
             yield
         finally:
-            said += [f"{each.category.__name__}: {_text(each.message)}" for each in caught]
+            said += [f"{each.category.__name__}: {words(each.message)}" for each in caught]
 
 
 def _check_name(entries: list[EntryPoint], reserved: Collection[str]) -> None:
@@ -214,69 +212,3 @@ def _api_of(plugin: object) -> tuple[int, int]:
             remedy="Install versions of the plugin and of the mirror that fit each other.",
         )
     return major, minor
-
-
-def _missing(
-    installed: Collection[str],
-    named: Mapping[str, Collection[str]],
-    sections: Collection[str],
-) -> Iterator[PluginRecord]:
-    """Report what the settings name and is not there: no error, for it may come with an upgrade."""
-    places: dict[str, list[str]] = {}
-    for key, names in named.items():
-        for name in names:
-            places.setdefault(name, []).append(f"[plugins] {key}")
-    known = {section for name in installed for section in section_names(name)}
-    for name in sections:
-        if name not in known:
-            places.setdefault(name, []).append(f"[plugins.{name}]")
-    for name in sorted(places.keys() - set(installed)):
-        where = " and ".join(places[name])
-        said = f"it is not installed, and {where} of the settings names it"
-        status = "blocked" if places[name] == ["[plugins] block"] else "missing"
-        yield PluginRecord(name, "", "", status, warnings=(said,))
-
-
-def _damaged(each: Unreadable) -> PluginRecord:
-    said = f"its package's entry points can't be read: {type(each.error).__name__}: {each.error}"
-    remedy = f"Reinstall or remove the package {each.name}."
-    return PluginRecord(each.name, each.name, "", "failed", error=_text(said), remedy=remedy)
-
-
-def _failed(entries: list[EntryPoint], error: BaseException) -> PluginRecord:
-    ours = isinstance(error, PluginBroken)
-    name, package = entries[0].name, origin(entries[0]).package or entries[0].value
-    remedy = (
-        f"Reinstall or upgrade {package}, or block the plugin in mirror.toml: "
-        f'[plugins] block = ["{name}"].'
-    )
-    if isinstance(error, PluginBroken) and error.remedy != PluginBroken.remedy:
-        remedy = error.remedy
-    said = _text(error)
-    return _record(
-        entries, "failed", error=said if ours else f"{type(error).__name__}: {said}", remedy=remedy
-    )
-
-
-def _text(foreign: object) -> str:
-    """Return what an exception or warning of a plugin says, on one line."""
-    try:
-        text = " ".join(str(foreign).split())
-    except Exception:  # noqa: BLE001  (a plugin's code: anything may come)
-        return "(it can't say what)"
-    return text if len(text) <= 1000 else f"{text[:1000]}..."
-
-
-def _once(said: list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(said))[:_WARNINGS]
-
-
-def _record(entries: list[EntryPoint], status: str, **more: object) -> PluginRecord:
-    origins = [origin(each) for each in entries]
-    return PluginRecord(
-        entries[0].name,
-        ", ".join(each.package for each in origins),
-        ", ".join(each.version for each in origins),
-        status,
-        **more,  # type: ignore[arg-type]
-    )

@@ -124,7 +124,9 @@ def test_one_is_run_with_its_settings(mirror, hosts):
     assert (done.status, done.out) == (0, "ping 8\n")
 
 
-def test_its_settings_are_those_of_the_options_before_it(mirror, hosts, tmp_path):
+def test_its_settings_are_those_of_the_options_before_it(mirror, cli, hosts, tmp_path):
+    (cli.data_dir / "mirror.toml").write_text("[plugins.hosts]\ndomain = 'c.example'\n")
+    assert mirror("hosts", "list").out == "hosts c.example 1\n"
     file = tmp_path / "other.toml"
     file.write_text("[plugins.hosts]\ndomain = 'b.example'\n")
     done = mirror("--config", str(file), "hosts", "list")
