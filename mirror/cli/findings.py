@@ -63,12 +63,7 @@ def finding_text(finding: Finding, about: str = "") -> str:
 
 def print_notices(notices: Iterable[ReleaseNotice]) -> None:
     """Print what is to be known of releases, a line for each."""
+    from mirror.service.notices import notice_words
+
     for each in notices:
-        print_line(f"{each.severity}: {notice_text(each)}")
-
-
-def notice_text(notice: ReleaseNotice) -> str:
-    """Put a notice of a release into words: `ubuntu focal (4 products): what it is [code]`."""
-    about = " ".join(word for word in (notice.os, notice.release) if word) or "without an os"
-    products = f"{notice.products} product{'' if notice.products == 1 else 's'}"
-    return f"{about} ({products}): {' '.join(notice.message.split())} [{notice.code}]"
+        print_line(f"{each.severity}: {notice_words(each)}")

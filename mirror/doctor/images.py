@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mirror.service import Mirror
-    from mirror.service.notices import ReleaseNotice
     from mirror.sync.resources import BootResource
 
 _GRAVE = (Severity.ERROR, Severity.WARNING)
@@ -55,17 +54,12 @@ def _findings(channels: list[str], resources: list[BootResource]) -> Check:
 
 
 def _support(channels: list[str], resources: list[BootResource]) -> Iterator[Check]:
-    from mirror.service.notices import by_release
+    from mirror.service.notices import by_release, notice_words
 
     about = f"channel {', '.join(channels)}"
     grave = [each for each in by_release(resources) if each.severity in _GRAVE]
     for each in grave:
         remedy = "See whether it is still needed: `mirror select list`, `mirror channel images`."
-        yield warning("support", f"{about}: {_words(each)}", remedy)
+        yield warning("support", f"{about}: {notice_words(each)}", remedy)
     if not grave:
         yield ok("support", f"{about}: no plugin knows of support that ends soon")
-
-
-def _words(notice: ReleaseNotice) -> str:
-    about = f"{notice.os} {notice.release}".strip()
-    return f"{about} ({notice.products} products): {notice.message} [{notice.code}]"

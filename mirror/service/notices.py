@@ -90,6 +90,13 @@ def by_release(resources: Iterable[BootResource]) -> tuple[ReleaseNotice, ...]:
     )
 
 
+def notice_words(notice: ReleaseNotice) -> str:
+    """Put a notice into words, on one line: `ubuntu focal (4 products): what it is [code]`."""
+    about = f"{notice.os} {notice.release}".strip() or "products without an os"
+    products = f"{notice.products} product{'' if notice.products == 1 else 's'}"
+    return " ".join(f"{about} ({products}): {notice.message} [{notice.code}]".split())
+
+
 def _sound(notice: object) -> Finding:
     """Return it, if it is what a plugin should say. Raises `TypeError`, `ValueError`."""
     if not isinstance(notice, Finding):

@@ -92,7 +92,8 @@ def test_what_is_available_and_why_it_is_not_taken(cli, served):
     assert fresh.status == 0, fresh.err
     lines = fresh.out.splitlines()
     assert lines[0].split() == [
-        *("OS", "RELEASE", "ARCH", "SUBARCH", "LABEL", "VERSION", "SIZE", "SOURCE", "TAKEN"),
+        *("OS", "RELEASE", "ARCH", "SUBARCH", "LABEL", "VERSION", "SIZE", "SOURCE"),
+        *("FINDINGS", "TAKEN"),
     ]
     assert [line.split(maxsplit=9)[9] for line in lines[1:]] == [
         "no: not selected",

@@ -7,6 +7,7 @@ import time
 from datetime import date
 
 import pytest
+from finding import FINDING
 
 from mirror.catalog.validations import Validation, content_digest
 from mirror.cli.findings import tally
@@ -24,37 +25,6 @@ HWE = GA.replace("ga-", "hwe-")
 MANY = 20_000
 TODAY = date(2026, 11, 24)
 
-TESTED = """
-from mirror.api import Distribution, Finding, Severity, hookimpl
-
-class Tested(Distribution):
-    id = "tested"
-
-    def claims(self, product):
-        return product.os == "ubuntu"
-
-    def describe(self, product):
-        return product.name
-
-    def validate(self, product, version, files):
-        if "ga-" in product.name:
-            yield Finding(Severity.NOTE, "tested-small", "", "it is small")
-            yield Finding(Severity.WARNING, "tested-kernel", "boot-kernel", "odd\\nversion")
-        if version.name == "20250814" and product.release == "noble":
-            yield Finding(Severity.ERROR, "tested-cut", "squashfs: superblock", "it is cut")
-
-    def notices(self, product, today):
-        ends = product.attributes["support_eol"]
-        if product.release == "noble":
-            yield Finding(Severity.WARNING, "tested-support", "", f"{today}: support ends {ends}")
-        if product.release == "jammy":
-            raise RuntimeError("no idea")
-
-@hookimpl
-def mirror_distributions():
-    return [Tested()]
-"""
-
 WARNED = ("warning", "tested-kernel", "boot-kernel")
 NOTED = ("note", "tested-small", "")
 CUT = ("error", "tested-cut", "squashfs: superblock")
@@ -66,7 +36,7 @@ def briefly(findings):
 
 @pytest.fixture
 def ready(mut, sample_upstream, serve, install_plugin):
-    install_plugin("tested", TESTED)
+    install_plugin("tested", FINDING)
     mut.mirror.plugins = load_plugins(allow=["tested"], strict=True)
     mut.add_source(sample_upstream, serve(sample_upstream.root).url)
     mut.select("os=ubuntu", "arch=amd64")
@@ -181,7 +151,7 @@ async def test_the_log_of_a_job_has_them_one_a_line(ready, sample_upstream):
 async def test_many_findings_are_summed_up_in_the_log(ready, install_plugin):
     install_plugin(
         "tested",
-        TESTED.replace(
+        FINDING.replace(
             'if "ga-" in product.name:',
             "for n in range(40):\n"
             '            yield Finding(Severity.WARNING, f"tested-{n}", "", "x")\n'
@@ -238,7 +208,7 @@ def resource(**more) -> BootResource:
     ],
 )
 def test_a_plugin_that_can_not_say_hurts_nothing(install_plugin, body):
-    head = TESTED.partition("        ends = ")[0]
+    head = FINDING.partition("        ends = ")[0]
     tail = "\n@hookimpl\ndef mirror_distributions():\n    return [Tested()]\n"
     install_plugin("tested", f"{head}        {body}\n{tail}")
     plugins = load_plugins(allow=["tested"], strict=True)
@@ -248,7 +218,7 @@ def test_a_plugin_that_can_not_say_hurts_nothing(install_plugin, body):
 
 
 def test_a_plugin_that_never_ends_is_heard_for_a_while(install_plugin):
-    head = TESTED.partition("        ends = ")[0]
+    head = FINDING.partition("        ends = ")[0]
     endless = "        while True:\n            yield Finding(Severity.NOTE, 'tested-x', '', 'x')\n"
     tail = "\n@hookimpl\ndef mirror_distributions():\n    return [Tested()]\n"
     install_plugin("tested", head + endless + tail)
@@ -296,7 +266,7 @@ def many_products():
 
 
 async def test_a_page_of_many_is_quick_with_what_was_found(mut, install_plugin):
-    install_plugin("tested", TESTED)
+    install_plugin("tested", FINDING)
     mut.mirror.plugins = load_plugins(allow=["tested"], strict=True)
     mut.select("os=ubuntu")
     store, now = mut.mirror.store, utcnow()
