@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from mirror.errors import (
-    ListenerFailed,
     MirrorError,
-    PluginAnswerInvalid,
-    PluginBusy,
     PluginCrashed,
     PluginLimitExceeded,
-    PluginTimedOut,
     PluginTrespassed,
     ValidationFailed,
 )
 from mirror.model import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mirror.catalog.database import Database
 
@@ -28,18 +25,17 @@ GC_BYTES = "gc_bytes"
 CORRUPT_BLOBS = "corrupt_blobs"
 _PLUGIN = "plugin_"
 
+LISTENER = "listener"
+ROUTE = "route"
 _REASONS: tuple[tuple[type[MirrorError], str], ...] = (
     (ValidationFailed, "invalid"),
     (PluginLimitExceeded, "limit"),
     (PluginCrashed, "crash"),
     (PluginTrespassed, "trespass"),
-    (ListenerFailed, "listener"),
-    (PluginTimedOut, "route"),
-    (PluginBusy, "route"),
-    (PluginAnswerInvalid, "route"),
 )
-REASONS = (*dict.fromkeys(reason for _, reason in _REASONS), "error")
-"""What plugins do wrong: `invalid` is a version that one condemned, `error` what it raised."""
+REASONS = ("invalid", "error", "limit", "crash", "trespass", LISTENER, ROUTE)
+"""What is counted of plugins: `invalid` is a version that one condemned, which may be right; the
+next four what one did wrong with a version; the last two, with an event and with a request."""
 
 _ENDED = tuple(
     state.value
@@ -68,7 +64,7 @@ END
 
 
 def reason_of(error: MirrorError) -> str:
-    """Return which of `REASONS` an error is counted as."""
+    """Return which of `REASONS` an error with a version is counted as."""
     return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "error")
 
 
@@ -87,9 +83,11 @@ class Tallies:
         """Return every count that is not 0, by name."""
         return dict(self._database.rows("SELECT name, value FROM tallies"))
 
-    def count_failure(self, plugin: str, error: MirrorError) -> None:
-        """Count something that a plugin did wrong at run time."""
-        self.add({f"{_PLUGIN}{reason_of(error)}_{plugin}": 1})
+    def count_failures(self, failures: Iterable[tuple[str, str]]) -> None:
+        """Count what plugins did wrong at run time, by (plugin, reason)."""
+        counts = Counter(f"{_PLUGIN}{reason}_{plugin}" for plugin, reason in failures)
+        if counts:
+            self.add(counts)
 
     def plugin_failures(self) -> dict[tuple[str, str], int]:
         """Return how often each plugin failed, by (plugin, reason); reasons are `REASONS`."""

@@ -11,7 +11,7 @@ from prometheus_client.core import (
     SummaryMetricFamily,
 )
 
-from mirror.catalog.tallies import CORRUPT_BLOBS, GC_BLOBS, GC_BYTES, SYNC_SECONDS
+from mirror.catalog.tallies import CORRUPT_BLOBS, GC_BLOBS, GC_BYTES, REASONS, SYNC_SECONDS
 from mirror.errors import MirrorError
 from mirror.model import JobState, utcnow
 from mirror.store.census import Census
@@ -168,6 +168,20 @@ def _plugins(mirror: Mirror) -> Iterator[Metric]:
             if record.status != "blocked"
         ],
     )
+    failures = CounterMetricFamily(
+        "mirror_plugin_failures",
+        "What plugins did wrong at run time, and versions that they condemned (invalid).",
+        labels=("plugin", "reason"),
+    )
+    counts = {
+        (record.name, reason): 0
+        for record in mirror.plugins.records
+        if record.status == "loaded"
+        for reason in REASONS
+    }
+    for labels, count in {**counts, **mirror.catalog.tallies.plugin_failures()}.items():
+        failures.add_metric(labels, count)
+    yield failures
 
 
 def _tls(mirror: Mirror) -> Iterator[Metric]:

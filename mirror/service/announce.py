@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.catalog.jobs import is_final
+from mirror.catalog.tallies import LISTENER
 from mirror.errors import ListenerFailed, MirrorError
 from mirror.model import Problem  # noqa: TC001  (msgspec looks at it)
 
@@ -146,7 +147,7 @@ class Announcer:
             return
         try:
             catalog = self._mirror.catalog
-            catalog.tallies.count_failure(plugin, error)
+            catalog.tallies.count_failures([(plugin, LISTENER)])
             if job:
                 said = f"{error.what} [{error.code}]. {error.remedy}"
                 catalog.jobs.add_line(job, "warning", said)

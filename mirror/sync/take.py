@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirror.catalog.tallies import reason_of
 from mirror.catalog.validations import Validation, content_digest, short
 from mirror.errors import DerivedRefused, FetchError, MirrorError
 from mirror.isolation.workshop import Workshop
@@ -193,6 +194,11 @@ class Judge:
             for subject, verdict in verdicts
             # a plugin that failed found nothing: it is asked again next time
             if verdict.error is None or verdict.findings
+        )
+        self._catalog.tallies.count_failures(
+            (subject.judge.partition("=")[0], reason_of(verdict.error))
+            for subject, verdict in verdicts
+            if verdict.error is not None
         )
         return condemned | self._clashing(planned)
 

@@ -7,7 +7,16 @@ import msgspec
 import pytest
 
 from mirror.catalog import Catalog
-from mirror.catalog.tallies import SYNC_SECONDS
+from mirror.catalog.schema import VERSION
+from mirror.catalog.tallies import REASONS, SYNC_SECONDS, reason_of
+from mirror.errors import (
+    DerivedRefused,
+    PluginCrashed,
+    PluginError,
+    PluginLimitExceeded,
+    PluginTrespassed,
+    ValidationFailed,
+)
 from mirror.model import Job, JobState
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -75,5 +84,30 @@ def test_a_catalogue_of_the_version_before_gets_the_counts(tmp_path):
     assert catalog.tallies.jobs_ended()["partial"] == 1
     catalog.close()
     with sqlite3.connect(file) as plain:
-        assert plain.execute("PRAGMA user_version").fetchone() == (3,)
+        assert plain.execute("PRAGMA user_version").fetchone() == (VERSION,)
     plain.close()
+
+
+def test_failures_of_plugins(catalog):
+    catalog.tallies.count_failures([])
+    assert catalog.tallies.plugin_failures() == {}
+    catalog.tallies.count_failures([("my_plugin-2", "limit"), ("my_plugin-2", "limit")])
+    catalog.tallies.count_failures([("other", "route"), ("my_plugin-2", "limit")])
+    assert catalog.tallies.plugin_failures() == {("my_plugin-2", "limit"): 3, ("other", "route"): 1}
+    assert set(catalog.tallies.jobs_ended().values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (ValidationFailed, "invalid"),
+        (PluginError, "error"),
+        (DerivedRefused, "error"),
+        (PluginLimitExceeded, "limit"),
+        (PluginCrashed, "crash"),
+        (PluginTrespassed, "trespass"),
+    ],
+)
+def test_what_a_failure_is_counted_as(kind, reason):
+    assert reason_of(kind("it failed")) == reason
+    assert reason in REASONS

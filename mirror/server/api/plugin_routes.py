@@ -19,6 +19,7 @@ from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import UrlDispatcher
 
 from mirror.access.rights import Right
+from mirror.catalog.tallies import ROUTE
 from mirror.errors import (
     BodyInvalid,
     CommandFailed,
@@ -26,6 +27,7 @@ from mirror.errors import (
     NotFound,
     PluginAnswerInvalid,
     PluginBroken,
+    PluginBusy,
     PluginError,
     PluginNotLoaded,
 )
@@ -107,7 +109,13 @@ class PluginRoutes:
         mirror = await self._dispatch.in_thread(self._dispatch.opened)
         asked = _Asked(self._dispatch, mirror, principal, route, request.path)
         crew = self._crews.setdefault(route.tag, Crew(route.tag))
-        answer = await crew.run(lambda: asked.answer(names, query, data))
+        try:
+            answer = await crew.run(lambda: asked.answer(names, query, data))
+        except (CommandFailed, PluginBusy):
+            raise  # these are what it should say
+        except PluginError:
+            await self._dispatch.in_thread(lambda: _count(mirror, route.tag))
+            raise
         return respond(route, request, answer)
 
     async def _find(self, request: web.Request) -> tuple[Route, dict[str, str]]:
@@ -244,6 +252,13 @@ class _Asked(NamedTuple):
     @property
     def _place(self) -> str:
         return f"{self.route.method} {self.path}"
+
+
+def _count(mirror: Mirror, plugin: str) -> None:
+    try:
+        mirror.catalog.tallies.count_failures([(plugin, ROUTE)])
+    except MirrorError as error:
+        _log.error("a failure of plugin %s could not be counted: %s", plugin, error)
 
 
 def _named(error: BaseException) -> str:

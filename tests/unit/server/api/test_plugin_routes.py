@@ -327,6 +327,22 @@ def test_what_it_raised_is_in_the_log(api, caplog):
     assert said["request_id"]
 
 
+def test_what_it_did_wrong_is_counted(api):
+    def count():
+        return api.mirror.catalog.tallies.plugin_failures().get(("hosts", "route"), 0)
+
+    before = count()
+    api("GET", "/plugins/hosts/fail")
+    api("GET", "/plugins/hosts/wrong-type")
+    api("GET", "/plugins/hosts/hosts/nine")  # this is no failure
+    assert count() == before + 2
+    headers = {"Authorization": f"Bearer {api.tokens['admin']}"}
+    metrics = requests.get(f"{api.url}/metrics", headers=headers, timeout=10).text
+    line = f'mirror_plugin_failures_total{{plugin="hosts",reason="route"}} {before + 2}.0'
+    assert line in metrics.splitlines()
+    assert 'mirror_plugin_failures_total{plugin="hosts",reason="trespass"} 0.0' in metrics
+
+
 def test_a_type_of_its_own_raises_or_hangs(api, impatient):
     problem(api("POST", "/plugins/hosts/trap", json={"text": "exit"}), 500, "MIR-600")
     problem(api("POST", "/plugins/hosts/trap", json={"text": "hang"}), 504, "MIR-621")
