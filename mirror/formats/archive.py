@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 import msgspec
 
-from mirror.formats.compression import decompressed
+from mirror.formats.compression import expanded
 from mirror.formats.errors import FormatError
 from mirror.formats.tar_headers import (
     BLOCK,
@@ -102,15 +102,11 @@ def read_archive(
     `FormatError` when the archive is damaged or cut anywhere, expands to more than `limit` bytes,
     or has more than that many `members`: only who reads to the last member knows that it is whole.
     """
-    with decompressed(file, limit=limit) as stream:
-        yield from read_tar(stream, limit=limit, members=members)
+    with expanded(file, limit=limit) as chunks:
+        yield from _read(Source(chunks), limit, members)
 
 
-def read_tar(
-    stream: BinaryIO, *, limit: int, members: int = MAX_MEMBERS
-) -> Iterator[tuple[Member, BinaryIO]]:
-    """Read the members of an archive that is not compressed, as `read_archive` does."""
-    source = Source(stream)
+def _read(source: Source, limit: int, members: int) -> Iterator[tuple[Member, BinaryIO]]:
     count = 0
     while (found := _next_member(source, limit, first=not count)) is not None:
         count += 1
@@ -278,11 +274,12 @@ def _name(raw: bytes) -> str:
 
 def _plain(name: str) -> str:
     """Return the name as there is only one: without `./`, `//` and the last slash."""
-    if name.startswith("./") or name.endswith("/") or "//" in name or "/." in name:
+    short = name.removeprefix("./").removesuffix("/")
+    if short[:1] in {"", ".", "/"} or "//" in short or "/." in short or short.endswith("/"):
         root = "/" if name.startswith("/") else ""
         parts = [part for part in name.split("/") if part not in {"", "."}]
         return root + "/".join(parts) or "."
-    return name
+    return short
 
 
 def _shown(name: str) -> str:

@@ -29,12 +29,17 @@ def decompressed(source: Path | BinaryIO, *, limit: int) -> Iterator[BinaryIO]:
     Reading raises `FormatError` for damage, a cut, more than `limit` bytes, or anything but zeros
     behind the compressed data: read to the end to know that the file is whole.
     """
+    with expanded(source, limit=limit) as chunks, _Chunks(chunks) as raw:
+        yield cast("BinaryIO", io.BufferedReader(raw, CHUNK))
+
+
+@contextmanager
+def expanded(source: Path | BinaryIO, *, limit: int) -> Iterator[Iterator[bytes]]:
+    """Do what `decompressed` does, for a reader that takes the bytes in chunks, as they come."""
     with ExitStack() as stack:
         if isinstance(source, Path):
             source = stack.enter_context(source.open("rb", buffering=0))
-        chunks = within(_whole(feed_of(source)), limit)
-        raw = stack.enter_context(_Chunks(chunks))
-        yield cast("BinaryIO", stack.enter_context(io.BufferedReader(raw, CHUNK)))
+        yield within(_whole(feed_of(source)), limit)
 
 
 def within(chunks: Iterator[bytes], limit: int, *, before: int = 0) -> Iterator[bytes]:

@@ -65,7 +65,9 @@ def number(field: bytes, what: str) -> int:
         if value > _MAX_NUMBER:  # a negative one as well: its first byte is 0xff
             raise FormatError(f"is damaged: a header has an impossible {what}")
         return value
-    digits = text(field).strip(b" ")
+    digits = field[:-1]
+    if field[-1] or not digits.isdigit():  # otherwise it is as most programs write it
+        digits = text(field).strip(b" ")
     if digits.strip(b"01234567"):
         _refuse(digits, what)
     return int(digits or b"0", 8)

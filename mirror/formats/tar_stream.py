@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, BinaryIO
+import itertools
+from typing import TYPE_CHECKING
 
 from mirror.formats.errors import FormatError
 
 if TYPE_CHECKING:
-    from mirror.formats.tar_headers import Pieces
+    from collections.abc import Iterator
 
-_CHUNK = 1 << 18
+    from mirror.formats.tar_headers import Pieces
 
 
 class Source:
-    """The archive, read in big pieces; it counts where it is, in bytes."""
+    """The archive, in the chunks that it comes in; it counts where it is, in bytes."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._read = stream.read
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
         self._buffer = b""
         self._at = 0
         self._before = 0
@@ -56,15 +57,13 @@ class Source:
 
     def check_the_rest_is_zeros(self) -> None:
         """Read to the end of the stream: what is cut or damaged there counts as well."""
-        rest = self._buffer[self._at :] or self._read(_CHUNK)
-        while rest:
+        for rest in itertools.chain([self._buffer[self._at :]], self._chunks):
             if rest.strip(b"\0"):
                 raise FormatError("has data after the end of its archive")
-            rest = self._read(_CHUNK)
 
     def _fill(self) -> None:
         self._before += len(self._buffer)
-        self._buffer, self._at = self._read(_CHUNK), 0
+        self._buffer, self._at = next(self._chunks, b""), 0
         if not self._buffer:
             raise FormatError(f"is cut: its archive goes on after {self._before:,} bytes")
 
