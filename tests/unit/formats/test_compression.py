@@ -184,7 +184,7 @@ def test_gzip_with_a_name_and_a_comment():
     assert expand(out.getvalue()) == SMALL
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=150, deadline=2000)
 @given(st.data())
 @pytest.mark.parametrize("form", FORMATS)
 def test_damage_never_raises_anything_else(form, data):

@@ -181,7 +181,7 @@ def test_more_than_an_initrd_ever_has_is_refused():
         read(cpio({}) * 1001)
 
 
-@settings(max_examples=150, deadline=2000)
+@settings(max_examples=80, deadline=2000)
 @given(st.data())
 @pytest.mark.parametrize("form", FORMATS)
 def test_damage_never_raises_anything_else(form, data):

@@ -171,7 +171,7 @@ def test_other_files_are_no_squashfs(data, says, read):
 
 
 @settings(
-    max_examples=200,
+    max_examples=100,
     deadline=2000,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
