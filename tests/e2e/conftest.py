@@ -34,3 +34,15 @@ def debian_upstream(debian_cache, signing_key, tmp_path):
         versions=1,
         products=debian_products(debian_cache),
     )
+
+
+@pytest.fixture
+def debian_plugin(tmp_path, monkeypatch):
+    """Debian's plugin, installed for the programs that a test runs; return where it is."""
+    from mirror.testing.install import install_plugin
+
+    folder = tmp_path / "site"
+    folder.mkdir()
+    install_plugin(folder, "debian", Path(__file__).with_name("debian_plugin.py").read_text())
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    return folder

@@ -1,7 +1,7 @@
 """What the upstream made of Debian's packages offers, in the shape of images.maas.io.
 
-Nothing in it is made up but the names: MAAS and the plugins know `ubuntu` and `centos`, so Debian
-goes by those.
+Nothing in it is made up but some names: what has a kernel of its own goes by `ubuntu`. The root
+tarball is Debian's by its name too, and `debian_plugin` knows it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from debian_upstream import KERNELS
 
 from mirror.testing.sample_products import (
     BOOTLOADERS,
-    CENTOS,
     UBUNTU,
     SampleFile,
     SampleProduct,
@@ -22,6 +21,8 @@ from mirror.testing.sample_products import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+DEBIAN = "org.debian.maas:stable:debian-bases-download"
 
 
 def debian_products(cache: Path) -> list[SampleProduct]:
@@ -66,15 +67,15 @@ def _ubuntu_files(cache: Path, subarch: str, version: str, size: int) -> list[Sa
 
 
 def _root_tgz(cache: Path) -> SampleProduct:
-    about = _image("centos", "8", "8", "generic")
-    name = "com.ubuntu.maas.stable:centos-bases:8:amd64"
+    about = _image("debian", "bookworm", "12", "generic")
+    name = "org.debian.maas.stable:debian-bases:12:amd64"
     return SampleProduct(
-        name, CENTOS, about, partial(day, suffix="_01"), partial(_root_tgz_files, cache)
+        name, DEBIAN, about, partial(day, suffix="_01"), partial(_root_tgz_files, cache)
     )
 
 
 def _root_tgz_files(cache: Path, version: str, size: int) -> list[SampleFile]:
-    base = f"centos/8/amd64/{version}"
+    base = f"debian/bookworm/amd64/{version}"
     built = cache / version.removesuffix("_01")
     return [
         SampleFile("manifest", f"{base}/root-tgz.manifest", (built / "manifest").read_bytes()),

@@ -17,7 +17,7 @@ STREAM = "images/stable/streams/v1/index.sjson"
 
 
 @pytest.fixture
-def mirror(tmp_path):
+def mirror(tmp_path, debian_plugin):
     return Commands(tmp_path / "data")
 
 
@@ -32,7 +32,7 @@ def synced(mirror, debian_upstream, source):
     for command in (
         ("init", "--name", "end to end"),
         ("source", "add", "debian", source.url, "--keyring", str(debian_upstream.keyring)),
-        ("select", "add", "os~(ubuntu|centos)", "arch=amd64"),
+        ("select", "add", "os~(ubuntu|debian)", "arch=amd64"),
     ):
         done = mirror(*command)
         assert done.status == 0, done.errors
@@ -119,6 +119,15 @@ def test_the_base_will_do(mirror, debian_upstream, our_keyring, tmp_path, suffix
     with mirror.serving() as base:
         url = f"{base}/images/stable{suffix}"
         assert take(url, tmp_path / "out", our_keyring) == debian_upstream.files()
+
+
+def test_a_plugin_that_a_user_installed_claims_what_is_its_own(mirror, synced, debian_cache):
+    listed = {each["name"]: each for each in mirror("plugin", "list", "--json").json()}
+    assert listed["debian"]["package"] == "plug-debian"
+    found = mirror("snapshot", "show", "stable", "--json").json()["items"]
+    (tarball,) = (item for item in found if item["item"] == "root-tgz")
+    assert tarball["product"] == "org.debian.maas.stable:debian-bases:12:amd64"
+    assert tarball["size"] == (debian_cache / "20250615/root-tgz").stat().st_size
 
 
 def test_sstream_query_lists_what_we_say_we_publish(mirror, our_keyring):

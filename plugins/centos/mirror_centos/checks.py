@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _COMPRESSIONS = {"root-tgz": "gzip", "root-txz": "xz", "root-tbz": "bzip2"}
 _CENTOS_RELEASE = re.compile(r"CentOS (?:Linux |(Stream) )?release (\d+)")
+_RELEASE_PACKAGE = re.compile(r"centos-((linux|stream)-)?release(\.|$)")
 _OS_RELEASE = re.compile(r"""^([A-Z_]+)=["']?([^"'\n]*)["']?\s*$""", re.MULTILINE)
 
 _HARMS = {
@@ -188,8 +189,7 @@ def _listed(product: Product, name: str, root: Root, packages: list[Package]) ->
     releases = {
         each.version.partition(".")[0].partition("-")[0]
         for each in packages
-        if each.name.partition(".")[0]
-        in {"centos-release", "centos-linux-release", "centos-stream-release"}
+        if _RELEASE_PACKAGE.match(each.name)
     }
     wanted = release_of(product).major
     if wanted and releases and str(wanted) not in releases:

@@ -19,7 +19,6 @@ _LONG_MAJORS = ("10",)
 """Majors of two digits; in any other name the second digit is the minor."""
 
 LAST_DAYS = {
-    (5, False): date(2017, 3, 31),
     (6, False): date(2020, 11, 30),
     (7, False): date(2024, 6, 30),
     (8, False): date(2021, 12, 31),
