@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mirror.model import utcnow
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mirror.catalog.available import Page
     from mirror.model import AvailableImage, Problem
@@ -86,51 +88,47 @@ class Images:
         Each comes with what plugins found in its versions, and what they say of it today. The first
         page of a snapshot that no sync made on this mirror takes a moment longer.
         """
-        import msgspec
-
         from mirror.catalog.available import Page
-        from mirror.model import utcnow
         from mirror.service.findings import of_resources
         from mirror.service.notices import with_notices
-        from mirror.sync.resources import BootResource, with_pins
+        from mirror.sync.resources import with_pins
 
         catalog = self._mirror.catalog
-        snapshot_id = self._mirror.channels.current(channel)
-        if not catalog.resources.has(snapshot_id):
-            self._list(snapshot_id)
-        page = catalog.resources.page(
-            snapshot_id,
-            after,
-            max(1, limit),
-            os=os,
-            release=release,
-            arch=arch,
-            subarch=subarch,
-            label=label,
+        conditions = {"os": os, "release": release, "arch": arch, "subarch": subarch}
+        page = self._page(channel, after, limit, label=label, **conditions)
+        pinned = with_pins(of_resources(page.items, catalog), catalog.pins(channel))
+        return Page(with_notices(pinned, self._mirror.plugins, utcnow().date()), page.next)
+
+    def each_resource(self, channel: str, **conditions: str) -> Iterator[BootResource]:
+        """Yield everything that a channel publishes; see `resources`."""
+        yield from _each(
+            lambda after: self.resources(channel, **conditions, after=after, limit=_MANY)
         )
-        found = [msgspec.json.decode(document, type=BootResource) for document in page.items]
-        pinned = with_pins(of_resources(found, catalog), catalog.pins(channel))
-        said = with_notices(pinned, self._mirror.plugins, utcnow().date())
-        return Page(said, page.next)
 
     def notices(self, channel: str) -> tuple[ReleaseNotice, ...]:
         """Return what an operator should know of the releases of a channel today, gravest first.
 
         Looks at everything that the channel publishes. Raises `NotFound`.
         """
-        from mirror.service.notices import by_release
+        from mirror.service.notices import by_release, with_notices
 
-        return by_release(self.each_resource(channel))
+        published = _each(lambda after: self._page(channel, after, _MANY))
+        return by_release(with_notices(published, self._mirror.plugins, utcnow().date()))
 
-    def each_resource(self, channel: str, **conditions: str) -> Iterator[BootResource]:
-        """Yield everything that a channel publishes; see `resources`."""
-        after = ""
-        while True:
-            page = self.resources(channel, **conditions, after=after, limit=_MANY)
-            yield from page.items
-            after = page.next
-            if not after:
-                return
+    def _page(self, channel: str, after: str, limit: int, **conditions: str) -> Page[BootResource]:
+        """Return a page of what a channel publishes, as it was written down."""
+        import msgspec
+
+        from mirror.catalog.available import Page
+        from mirror.sync.resources import BootResource
+
+        resources = self._mirror.catalog.resources
+        snapshot_id = self._mirror.channels.current(channel)
+        if not resources.has(snapshot_id):
+            self._list(snapshot_id)
+        page = resources.page(snapshot_id, after, max(1, limit), **conditions)
+        decode = msgspec.json.Decoder(BootResource).decode
+        return Page(tuple(map(decode, page.items)), page.next)
 
     def _list(self, snapshot_id: str) -> None:
         """Write down what a snapshot publishes, one product after the other."""
@@ -142,3 +140,12 @@ class Images:
         planned = each_published(snapshot, mirror.store.blobs)
         rows = list(resource_rows(planned, snapshot.notes, mirror.plugins))
         mirror.catalog.resources.add(snapshot_id, rows, keep=published_now(mirror.store))
+
+
+def _each(ask: Callable[[str], Page[BootResource]]) -> Iterator[BootResource]:
+    """Yield the items of every page, each of which is asked for by the cursor of the one before."""
+    page = ask("")
+    yield from page.items
+    while page.next:
+        page = ask(page.next)
+        yield from page.items

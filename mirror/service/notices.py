@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirror.errors import MirrorError
 from mirror.model import Finding, Product, Severity, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
+    from mirror.api import Distribution
     from mirror.plugin_manager import Plugins
     from mirror.sync.resources import BootResource
 
 MOST = 20
 """Notices of one product that are shown."""
+
+_LONGEST = 300
+"""Characters of an error that a plugin raised."""
 
 
 class ReleaseNotice(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,17 +44,27 @@ def notices_of(resource: BootResource, plugins: Plugins, today: date) -> tuple[F
 
     It sees the product's attributes, and its versions without their items.
     """
-    known = (each for each in plugins.distributions if each.id == resource.distribution)
-    distribution = next(known, None)
-    if distribution is None:
-        return ()
     versions = tuple(Version(each.name, ()) for each in resource.versions)
     product = Product(resource.product, resource.content_id, resource.attributes, versions)
+    distribution = _distribution(resource.distribution, product, plugins)
+    if distribution is None:
+        return ()
     try:
         return tuple(map(_sound, islice(distribution.notices(product, today), MOST)))
-    except Exception as error:  # noqa: BLE001  (a plugin's code: anything may come)
-        what = f"{distribution.id!r} could not say what is to be known: {error!r}"
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin's code: anything may come)
+        what = f"{distribution.id!r} could not say what is to be known: {_said(error)}"
         return (Finding(Severity.WARNING, "plugin-failed", "", what),)
+
+
+def _distribution(known: str, product: Product, plugins: Plugins) -> Distribution | None:
+    """Return whose the product was when it was written down; if they are gone, whose it is now."""
+    for each in plugins.distributions:
+        if each.id == known:
+            return each
+    try:
+        return plugins.claimant(product)
+    except MirrorError:
+        return None
 
 
 def with_notices(
@@ -98,7 +113,15 @@ def notice_words(notice: ReleaseNotice) -> str:
 
 
 def _sound(notice: object) -> Finding:
-    """Return it, if it is what a plugin should say. Raises `TypeError`, `ValueError`."""
+    """Return it, if it is what a plugin should say, and can be sent. Raises whatever it likes."""
     if not isinstance(notice, Finding):
-        raise TypeError(f"{notice!r} is no Finding")
-    return msgspec.convert(msgspec.to_builtins(notice), Finding)
+        raise TypeError(f"a {type(notice).__name__} is no Finding")
+    return msgspec.json.decode(msgspec.json.encode(notice), type=Finding)
+
+
+def _said(error: BaseException) -> str:
+    """Write an error that a plugin raised: its own way to do so may be broken, too."""
+    try:
+        return ascii(error)[:_LONGEST]
+    except Exception:  # noqa: BLE001
+        return type(error).__name__

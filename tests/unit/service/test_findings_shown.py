@@ -205,6 +205,9 @@ def resource(**more) -> BootResource:
         "yield 5",
         "return product.versions[0].items[0]",
         "return [Finding('grave', 'tested-x', '', 'x')]",
+        "return [Finding(Severity.NOTE, 'tested-x', '', 'x\\ud800')]",
+        "raise SystemExit(3)",
+        "raise type('Odd', (Exception,), {'__repr__': lambda self: 1 / 0})",
     ],
 )
 def test_a_plugin_that_can_not_say_hurts_nothing(install_plugin, body):
@@ -215,6 +218,8 @@ def test_a_plugin_that_can_not_say_hurts_nothing(install_plugin, body):
     [notice] = notices_of(resource(versions=(ResourceVersion("1", 5),)), plugins, TODAY)
     assert notice.code == "plugin-failed"
     assert notices_of(resource(distribution="gone"), plugins, TODAY) == ()
+    gone = resource(distribution="gone", attributes={"os": "ubuntu"})
+    assert [each.code for each in notices_of(gone, plugins, TODAY)] == ["plugin-failed"]
 
 
 def test_a_plugin_that_never_ends_is_heard_for_a_while(install_plugin):
