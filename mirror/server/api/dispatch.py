@@ -106,7 +106,7 @@ class Dispatch:
         # what is opened when it is first asked for must not be opened by two threads at once; what
         # can't be opened says so to the verb that needs it
         with self._opening, suppress(MirrorError):
-            _ = (mirror.plugins, mirror.store)
+            _ = (mirror.announcer, mirror.store, mirror.plugins)
         return mirror
 
 

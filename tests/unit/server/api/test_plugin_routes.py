@@ -97,6 +97,12 @@ HOSTS = '''
     def hang(call):
         time.sleep(60)
 
+    def spin(call):
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            pass
+        return "done"
+
     def wrong_type(call):
         return Host(7)
 
@@ -149,6 +155,7 @@ HOSTS = '''
             plain("/surrogate", surrogate),
             plain("/unspeakable", unspeakable),
             plain("/hang", hang),
+            plain("/spin", spin),
             plain("/wrong-type", wrong_type, Host),
             plain("/wrong-kind", wrong_kind, Host),
             plain("/coroutine", coroutine, Host),
@@ -373,6 +380,18 @@ def test_one_that_hangs_has_its_own_threads_only(fresh, impatient):
     busy = fresh("GET", "/plugins/hosts/hosts")
     assert "plugin 'hosts'" in problem(busy, 503, "MIR-622")["detail"]
     assert busy.headers["Retry-After"]
+
+
+def test_one_that_spins_leaves_the_others_their_turn(fresh):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        spinning = [pool.submit(fresh, "GET", "/plugins/hosts/spin") for _ in range(2)]
+        time.sleep(0.5)
+        began = time.monotonic()
+        for _ in range(5):
+            image = requests.get(f"{fresh.url}/images/stable/streams/v1/index.json", timeout=10)
+            assert image.status_code == 200
+        assert time.monotonic() - began < 3
+        assert [each.result().json() for each in spinning] == ["done"] * 2
 
 
 def test_a_server_with_a_hung_plugin_ends(images, impatient):
