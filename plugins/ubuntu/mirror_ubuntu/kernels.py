@@ -65,7 +65,7 @@ _LETTERS = {
 """Kernels before 16.04 are named for the letter of their release."""
 
 _SUBARCH = re.compile(
-    r"(?P<line>ga|hwe)-(?P<series>\d\d\.\d\d|[a-z]|rolling)(?:-(?P<flavour>[a-z0-9-]+?))??"
+    r"(?P<line>ga|hwe)-(?P<series>\d\d(?:\.\d\d)?|[a-z]|rolling)(?:-(?P<flavour>[a-z0-9-]+?))??"
     r"(?P<edge>-edge)?",
     re.ASCII,
 )
