@@ -185,7 +185,7 @@ class Process:
             return
         if size_of(self.scratch) > start.disk:
             raise PluginLimitExceeded(f"{about}: it wrote more than {size_text(start.disk)}")
-        if _memory_of(self._child.pid) > start.memory:
+        if memory_of(self._child.pid) > start.memory:
             raise PluginLimitExceeded(f"{about}: it took more than {size_text(start.memory)}")
 
 
@@ -234,14 +234,18 @@ def remove_tree(folder: Path) -> None:
         folder.unlink(missing_ok=True)
 
 
-def _memory_of(process: int) -> int:
-    """Return how much memory of its own a process has, in bytes; 0 when it is gone."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0
+def memory_of(process: int) -> int:
+    """Return how much memory of their own a process and its descendants have, in bytes."""
+    here = Path(f"/proc/{process}")
     own = ("RssAnon:", "RssShmem:")
-    return sum(int(ln.split()[1]) * 1024 for ln in lines.splitlines() if ln.startswith(own))
+    total = 0
+    with suppress(OSError):  # it may end while we look
+        lines = (here / "status").read_text(encoding="ascii", errors="replace").splitlines()
+        total = sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(own))
+        for thread in (here / "task").iterdir():
+            children = (thread / "children").read_text(encoding="ascii").split()
+            total += sum(memory_of(int(child)) for child in children)
+    return total
 
 
 def _is_whole(reply: bytearray) -> bool:

@@ -21,11 +21,51 @@ _NUMBER, _ARCHITECTURE, _TYPE = 0, 4, 24
 _X32 = 0x40000000
 _SOCK_STREAM, _SOCK_TYPES = 1, 0xF
 
-# In the order of their names: add_key, bpf, io_uring_setup, keyctl, mount, open_by_handle_at,
-# perf_event_open, pidfd_getfd, process_vm_readv, process_vm_writev, ptrace, request_key, setns,
-# setpgid, setsid, socket, unshare, userfaultfd.
-_GENERIC = (217, 280, 425, 219, 40, 265, 241, 438, 270, 271, 117, 218, 268, 154, 157, 198, 97, 282)
-_X86_64 = (248, 321, 425, 250, 165, 304, 298, 438, 310, 311, 101, 249, 308, 109, 112, 41, 272, 323)
+# In the order of their names: add_key, bpf, io_uring_setup, keyctl, memfd_create (no limit counts
+# that memory), mount, open_by_handle_at, perf_event_open, pidfd_getfd, process_vm_readv,
+# process_vm_writev, ptrace, request_key, setns, setpgid, setsid, socket, unshare, userfaultfd.
+_GENERIC = (
+    217,
+    280,
+    425,
+    219,
+    279,
+    40,
+    265,
+    241,
+    438,
+    270,
+    271,
+    117,
+    218,
+    268,
+    154,
+    157,
+    198,
+    97,
+    282,
+)
+_X86_64 = (
+    248,
+    321,
+    425,
+    250,
+    319,
+    165,
+    304,
+    298,
+    438,
+    310,
+    311,
+    101,
+    249,
+    308,
+    109,
+    112,
+    41,
+    272,
+    323,
+)
 
 _ARCHITECTURES = {
     "x86_64": (0xC000003E, _X86_64, 53),

@@ -77,6 +77,16 @@ BAD = {
         "MIR-605",
         "it took more than 160 MiB",
     ),
+    "breeds-eaters": (
+        """
+        import subprocess
+        eat = "import time; memory = bytearray(100 << 20); time.sleep(1000)"
+        for _ in range(3): subprocess.Popen([sys.executable, "-c", eat])
+        time.sleep(1000)
+        """,
+        "MIR-605",
+        "it took more than 160 MiB",
+    ),
     "endless": (
         """
         def forever():

@@ -119,6 +119,7 @@ def test_other_doors(run):
         refused(os.setpgid, 0, 0)
         refused(call, 425, 8, 0)  # io_uring_setup
         refused(call, 272 if os.uname().machine == "x86_64" else 97, 0)  # unshare
+        refused(os.memfd_create, "x")
         refused(open, f"/proc/{parent}/environ")
         refused(open, f"/proc/{parent}/mem", "rb")
         assert os.uname().machine != "x86_64" or libc.syscall(ctypes.c_long(0x40000000 | 39)) == -1

@@ -265,55 +265,8 @@ async def test_a_plugin_that_raises_costs_only_its_own_versions(ready, use, meth
     ("body", "said"),
     [
         (
-            """
-            (scratch / "link").symlink_to("/etc/os-release")
-            yield Derived("derived", "list", f"derived/{version.name}/x", scratch / "link")
-            """,
-            "is not a file in its scratch directory",
-        ),
-        (
-            """
-            (scratch / "folder").symlink_to("/etc")
-            yield Derived("derived", "list", "derived/x", scratch / "folder" / "os-release")
-            """,
-            "is not a file in its scratch directory",
-        ),
-        (
             'yield Derived("derived", "list", "derived/x", Path("/etc/os-release"))',
-            "is not a file in its scratch directory",
-        ),
-        (
-            'yield Derived("derived", "list", "derived/x", scratch / ".." / ".." / "x")',
-            "is not a file in its scratch directory",
-        ),
-        ('yield Derived("derived", "list", "derived/x", scratch)', "is not a file in its scratch"),
-        (
-            """
-            __import__("os").mkfifo(scratch / "pipe")
-            yield Derived("derived", "list", "derived/x", scratch / "pipe")
-            """,
-            "is not a file in its scratch directory",
-        ),
-        (
-            """
-            (scratch / "x").write_text("x")
-            yield Derived("derived", "list", "../x", scratch / "x")
-            """,
-            "unsafe path of an item: '../x'",
-        ),
-        (
-            """
-            (scratch / "x").write_text("x")
-            yield Derived("squashfs", "list", "derived/x", scratch / "x")
-            """,
-            "there is an item 'squashfs' already",
-        ),
-        (
-            """
-            (scratch / "x").write_text("x")
-            yield Derived("a\\nb", "list", "derived/x", scratch / "x")
-            """,
-            "unusable name of a derived item",
+            "derived item 'derived' is not a file in its scratch directory",
         ),
         (
             """
