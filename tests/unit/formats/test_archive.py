@@ -11,6 +11,8 @@ import tarfile
 import tracemalloc
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mirror.formats import FormatError
 from mirror.formats.archive import Member, read_archive
@@ -381,3 +383,28 @@ def test_damage_anywhere_raises_nothing_else():
             damaged[at] = value
             with contextlib.suppress(FormatError):
                 read(bytes(damaged))
+
+
+letters = st.characters(exclude_characters="/\0", exclude_categories=["Cs"])
+parts = st.text(letters, min_size=1, max_size=120).filter(lambda part: part not in {".", ".."})
+paths = st.lists(parts, min_size=1, max_size=4).map("/".join)
+contents = st.one_of(
+    st.tuples(st.just(tarfile.REGTYPE), st.binary(max_size=1500), st.just("")),
+    st.tuples(st.just(tarfile.DIRTYPE), st.just(b""), st.just("")),
+    st.tuples(st.just(tarfile.SYMTYPE), st.just(b""), paths),
+    st.tuples(st.just(tarfile.LNKTYPE), st.just(b""), paths),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([GNU, PAX]), st.lists(st.tuples(paths, contents), max_size=6))
+def test_it_reads_whatever_another_program_writes(form, members):
+    kinds = {b"0": "file", b"1": "hardlink", b"2": "symlink", b"5": "dir"}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        for name, (kind, content, target) in members:
+            made = info(name, kind, linkname=target, size=len(content))
+            archive.addfile(made, io.BytesIO(content))
+    assert [(m.name, m.kind, m.target, content) for m, content in read(out.getvalue())] == [
+        (name, kinds[kind], target, content) for name, (kind, content, target) in members
+    ]
