@@ -121,8 +121,8 @@ class Route:
 
     Parameters of the path (`/hosts/{name}`) are the fields of `where`. `body` None: the request has
     none; `returns` None: the answer has none. All are msgspec types. `right` is what a token needs:
-    to `read` the mirror's state, or to `operate` it. The handler runs in a thread, within a time
-    limit; it says what was wrong with a request by raising `CommandFailed`.
+    to `read` the mirror's state, or to `operate` it (all but a GET needs that). The handler runs in
+    a thread, within a time limit; it says what was wrong with a request by raising `CommandFailed`.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -228,7 +228,10 @@ class Distribution(ABC):
         return ()
 
     def notices(self, product: Product, today: date) -> Iterable[Finding]:
-        """Say what an operator should know today: that support ends soon, or has ended."""
+        """Say what an operator should know today: that support ends soon, or has ended.
+
+        The product is as it is published; its versions may come without their items.
+        """
         del product, today
         return ()
 

@@ -121,6 +121,9 @@ def prepare(connection: sqlite3.Connection) -> None:
     fields = ["os", "release", "arch", "subarch", "label"]
     database.table("available").create_index(["product", "source", *fields], if_not_exists=True)
     database.table("resources").create_index(["snapshot", "product", *fields], if_not_exists=True)
+    if version < _VALIDATIONS_ANEW:
+        # made anew when asked for: older lists don't say what their versions' findings are found by
+        database.table("resources").delete_where()
     for verb in ("update", "delete"):
         connection.execute(_APPEND_ONLY.format(verb=verb))
     connection.execute(_NOT_REPLACED)

@@ -69,7 +69,9 @@ def test_the_digest_is_of_what_came_from_the_source():
 
 def test_an_older_catalogue_forgets_what_it_could_not_name(tmp_path):
     file = tmp_path / "catalog.sqlite"
-    Catalog(file).close()
+    old = Catalog(file)
+    old.resources.add("snapshot", [("p", "os", "r", "a", "s", "l", "{}")], keep=())
+    old.close()
     with sqlite3.connect(file) as raw:
         raw.execute("DROP TABLE validations")
         raw.execute("CREATE TABLE validations (key TEXT PRIMARY KEY, findings TEXT)")
@@ -78,6 +80,7 @@ def test_an_older_catalogue_forgets_what_it_could_not_name(tmp_path):
     raw.close()
     catalog = Catalog(file)
     assert catalog.validations.of({"p"}) == {}
+    assert not catalog.resources.has("snapshot")  # it is made anew, with what findings go by
     found = Validation("p", "1", "d", "ubuntu=1", (ERROR, NOTE))
     catalog.validations.record([found])
     catalog.close()
