@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mirror.model import Finding
     from mirror.settings import Settings
     from mirror.sync.events import Event
     from mirror.sync.result import SyncResult
@@ -128,6 +129,11 @@ class RunningMirror:
     def versions(self, channel: str = "stable") -> set[tuple[str, str]]:
         """Return every published (product, version)."""
         return {(each.product, each.version) for each in self.mirror.snapshots.show(channel).items}
+
+    def findings(self, channel: str = "stable") -> dict[tuple[str, str], tuple[Finding, ...]]:
+        """Return what plugins have found in each published (product, version)."""
+        versions = self.mirror.snapshots.show(channel).versions
+        return {(each.product, each.version): each.findings for each in versions}
 
     def _wait_for(self, channel: str, snapshot: str) -> None:
         name = "streams/v1/index-all.json"

@@ -50,11 +50,11 @@ def spoiled_products(product: Product) -> Iterator[tuple[str, Product]]:
 
 
 def others(own: Collection[str]) -> list[Product]:
-    """Return the products of this project's sample whose names are not among those."""
+    """Return the products of this project's sample that are of none of those operating systems."""
     return [
         Product(each.name, each.content_id, dict(each.attributes), _versions())
         for each in sample_products()
-        if each.name not in own
+        if each.attributes["os"] not in own
     ]
 
 

@@ -47,7 +47,7 @@ class LoadingChecks:
         must(specimen.distribution.stream == "maas", "only the stream 'maas' can be published")
 
     def test_default_sources_are_well_formed(self, specimen: Specimen) -> None:
-        """A suggested source needs a unique name, an http(s) URL, no password, and a key."""
+        """What `default_sources` suggests needs a name of its own, a plain URL, and a key."""
         sources = list(specimen.distribution.default_sources())
         again = list(specimen.distribution.default_sources())
         must(sources == again, f"asked twice, it suggests {sources} and then {again}")

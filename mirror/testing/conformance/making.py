@@ -11,7 +11,7 @@ from mirror.model import Item
 from mirror.simplestreams.paths import check_item_path
 from mirror.testing import spoil
 from mirror.testing.conformance.specimen import Wrong, must, names
-from mirror.testing.conformance.streams import maas_findings, with_items
+from mirror.testing.conformance.streams import objections, with_items
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ class MakingChecks:
         )
 
     def test_derived_items_are_publishable(self, specimen: Specimen) -> None:
-        """What is derived needs a safe path, a name of its own, and to pass every MAAS."""
+        """What `derive` makes needs a safe path, a name of its own, and to pass every MAAS."""
         for product, version in specimen.newest():
             made = derived_items(specimen, product, version)
             for item in made:
@@ -56,8 +56,8 @@ class MakingChecks:
                 f"{product.name}: two derived items have one name or path: {made}",
             )
             whole = with_items(product, version, (*specimen.chosen(product, version), *made))
-            said = [f"MAAS {f.maas} {f.effect}: {f.message}" for f in maas_findings([whole])]
-            must(not said, f"{product.name} with what is derived: {'; '.join(said)}")
+            said = objections([whole])
+            must(not said, f"with what it derives, the product is nothing for MAAS: {said}")
 
     def test_lists_packages(self, specimen: Specimen) -> None:
         """`packages` must list names and versions, the same each time."""

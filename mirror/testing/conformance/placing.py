@@ -45,7 +45,7 @@ class PlacingChecks:
         )
 
     def test_layouts_do_not_collide(self, specimen: Specimen) -> None:
-        """No two products may want different files at one path of a rack, unpacked or not."""
+        """`lay_out` must not want two products' files at one path of a rack, unpacked or not."""
         wanted: dict[str, tuple[str, str]] = {}
         for product, version in _published(specimen):
             for path, content in _files(specimen, product, version):

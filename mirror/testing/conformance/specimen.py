@@ -117,8 +117,12 @@ class Specimen:
 
 
 @contextmanager
-def prepared(sample: Sample, folder: Path, key: SigningKey) -> Iterator[Specimen]:
+def prepared(
+    sample: Sample, folder: Path, key: SigningKey, *, upstream: SampleUpstream | None = None
+) -> Iterator[Specimen]:
     """Load the plugin, publish the sample below `folder`, and be ready to inspect.
+
+    An `upstream` that has it published already saves that.
 
     Raises `Wrong` where the plugin brings no such distribution, and `PluginBroken` where it does
     not load.
@@ -126,7 +130,7 @@ def prepared(sample: Sample, folder: Path, key: SigningKey) -> Iterator[Specimen
     settings = settings_of(sample, folder)
     plugins = Mirror(settings).plugins
     distribution = _find(sample, plugins)
-    upstream = SampleUpstream.create(
+    upstream = upstream or SampleUpstream.create(
         folder / "upstream", key=key, size=sample.size, products=sample.products
     )
     scratch, blobs = folder / "scratch", folder / "blobs"

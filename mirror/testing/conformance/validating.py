@@ -84,7 +84,7 @@ class ValidatingChecks:
 
         The line must not name the file: it is called by its digest, or anything.
         """
-        for product, version, files in _all_files(specimen):
+        for product, version, files in (*_various(specimen), *_bad(specimen)):
             for each in specimen.findings(product, version, files):
                 fault = fault_of(each, specimen.distribution.id, files)
                 must(not fault, f"a finding on {product.name}: {fault}: {each}")
@@ -93,7 +93,7 @@ class ValidatingChecks:
 
     def test_validates_twice_the_same(self, specimen: Specimen) -> None:
         """`validate` must find the same each time: what it finds is kept, and not asked again."""
-        for product, version, files in _all_files(specimen):
+        for product, version, files in _various(specimen):
             first = specimen.findings(product, version, files)
             then = specimen.findings(product, version, files)
             must(first == then, f"{product.name}: it finds {first}, and then {then}")
@@ -150,14 +150,18 @@ def _spoilt_by(specimen: Specimen, bad: BadSample) -> tuple[Product, Version]:
     raise AssertionError
 
 
-def _all_files(specimen: Specimen) -> Iterator[tuple[Product, Version, dict[str, Path]]]:
-    """Yield the files of the first product, good and spoilt, and those of each bad version."""
+def _various(specimen: Specimen) -> Iterator[tuple[Product, Version, dict[str, Path]]]:
+    """Yield the files of the first product, good and spoilt."""
     [(product, version), *_] = specimen.newest()
     yield product, version, specimen.files(product, version)
     for how in spoil.GENERIC.values():
         for each in _spoilt(specimen, how, ()):
             if each[0] is product:
                 yield product, version, each[3]
+
+
+def _bad(specimen: Specimen) -> Iterator[tuple[Product, Version, dict[str, Path]]]:
+    """Yield the files of each bad version."""
     for bad in specimen.sample.bad:
         product, version = _spoilt_by(specimen, bad)
         files = specimen.files(product, version)
