@@ -7,6 +7,9 @@
         ...                                    # sync from served.url
         assert served.paths()[0] == "/streams/v1/index.sjson"
 
+The suite for a distribution is `mirror.testing.DistributionConformance`; all of the kit is in
+docs/testing-plugins.md.
+
 | fixture | what |
 | --- | --- |
 | `signing_key` | an OpenPGP key for sample upstreams; one for the whole run |

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,8 @@ from mirror.model import Finding, Kind, Severity
 from mirror.simplestreams.kinds import kind_of
 from mirror.testing.conformance.findings import fault_of
 from mirror.testing.conformance.foreign import hostile_products, others, spoiled_products
-from mirror.testing.conformance.specimen import must
+from mirror.testing.conformance.looking import outside_calls
+from mirror.testing.conformance.specimen import must, names
 from mirror.testing.conformance.streams import is_taken
 
 if TYPE_CHECKING:
@@ -120,6 +122,13 @@ class ClaimingChecks:
             "notices is overridden and has nothing to say of the sample, even in the year 9999",
         )
 
+    def test_looks_at_values_alone(self, specimen: Specimen) -> None:
+        """What is asked in the mirror's processes must not look at files, hosts or the clock."""
+        for product in specimen.products:
+            called = outside_calls(partial(_look_at, specimen, product.name, product))
+            said = names(sorted(called))
+            must(not called, f"asked about {product.name}, it calls {said}: look at values alone")
+
     def test_is_quick(self, specimen: Specimen) -> None:
         """Asking about 10,000 products must take a second or so: each sync asks about all."""
         products = [
@@ -152,6 +161,7 @@ def _same_products(product: Product) -> list[tuple[str, Product]]:
 def _look_at(specimen: Specimen, where: str, product: Product) -> None:
     """Ask all that is asked of a claimed product in the mirror's own processes."""
     distribution = specimen.distribution
+    distribution.claims(product)
     title = distribution.describe(product)
     must(isinstance(title, str) and title, f"{where}: describe returned {title!r}")
     must(isinstance(distribution.required(product), bool), f"{where}: required is no bool")

@@ -224,6 +224,13 @@ def test_a_good_plugin_passes_every_check(run):
             "without versions: claims says",
         ),
         (
+            '"slack"\n\n    def describe',
+            '"slack" and not os.stat("/")\n\n    def describe',
+            "test_looks_at_values_alone",
+            "posix.stat",
+        ),
+        ("- today)", "- date.today())", "test_looks_at_values_alone", "date.today"),
+        (
             "{product.release}, {product.arch}",
             "{product.attributes['release']}",
             "test_survives_strange_attributes",
