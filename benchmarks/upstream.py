@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -32,7 +31,6 @@ _FLAVOURS = ("ga", "hwe", "ga-lowlatency", "hwe-lowlatency")
 _SQUASHFS = 59_000_000
 _INITRD = 9_500_000
 _KERNEL = 3_000_000
-_MANIFEST = 30_000
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class Upstream:
 
 def prepare(cache: Path, scale: float) -> Upstream:
     """Make the image files unless they are here, and sign all states; return the stream."""
-    upstream = Upstream(cache / f"upstream-{scale:g}")
+    upstream = Upstream(cache / f"stream-{scale:g}")
     last = upstream.root / f"documents-{UPDATES}.json"
     if not last.exists():
         print(f"making the upstream, {2.2 * scale:.1f} GB of files")
@@ -147,7 +145,7 @@ def _products(scale: float) -> list[SampleProduct]:
                 "version": release,
             },
             version=day,
-            files=partial(_files, f"{release}/{arch}", flavour, scale),
+            files=partial(_files, release, arch, flavour, scale),
         )
         for release in _RELEASES
         for arch in _ARCHES
@@ -155,25 +153,28 @@ def _products(scale: float) -> list[SampleProduct]:
     ]
 
 
-def _files(folder: str, flavour: str, scale: float, version: str, size: int) -> list[SampleFile]:
-    base = f"{folder}/{version}"
+def _files(  # noqa: PLR0917  (what partial is given, and what the sample adds)
+    release: str, arch: str, flavour: str, scale: float, version: str, size: int
+) -> list[SampleFile]:
+    base = f"{release}/{arch}/{version}"
     boot = f"{base}/{flavour}"
-    initrd = artefacts.initrd(f"{boot}/i", 4096)
-    kernel = artefacts.kernel(f"{boot}/k", 4096)
+    number = "6.8.0-64" if flavour.startswith("ga") else "6.14.0-24"
+    name = f"{number}-{flavour.partition('-')[2] or 'generic'}"
+    initrd = artefacts.initrd(f"{boot}/i", int(_INITRD * scale), version=name)
+    kernel = artefacts.kernel(f"{boot}/k", int(_KERNEL * scale), arch=arch, version=name)
     return [
-        SampleFile("boot-initrd", f"{boot}/boot-initrd", _filled(initrd, int(_INITRD * scale))),
-        SampleFile("boot-kernel", f"{boot}/boot-kernel", _filled(kernel, int(_KERNEL * scale))),
-        SampleFile("manifest", f"{base}/squashfs.manifest", _filled(base.encode(), _MANIFEST)),
+        SampleFile("boot-initrd", f"{boot}/boot-initrd", initrd),
+        SampleFile("boot-kernel", f"{boot}/boot-kernel", kernel),
+        SampleFile("manifest", f"{base}/squashfs.manifest", _manifest(base)),
         SampleFile("squashfs", f"{base}/squashfs", _squashfs(base, size)),
     ]
 
 
 @lru_cache(maxsize=2)
 def _squashfs(seed: str, size: int) -> bytes:
-    return _filled(artefacts.squashfs(seed, 4096), size)
+    return artefacts.squashfs(seed, size)
 
 
-def _filled(head: bytes, size: int) -> bytes:
-    """Return a file with an honest beginning, and noise after it that does not compress."""
-    # shake_128, which the small artefacts are made of, takes four times as long
-    return head + random.Random(head).randbytes(max(size - len(head), 64))
+def _manifest(base: str) -> bytes:
+    packages = {f"package-{number:04}": f"1.0-{number}" for number in range(1400)}
+    return artefacts.dpkg_manifest({**packages, "base-files": base.replace("/", "-")})

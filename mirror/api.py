@@ -179,7 +179,7 @@ class Distribution(ABC):
 
     @abstractmethod
     def describe(self, product: Product) -> str:
-        """Name the product for a person: `Ubuntu 24.04 LTS (noble), amd64, ga-24.04`."""
+        """Name the product for a person: `Ubuntu 24.04 LTS (noble), amd64, GA kernel`."""
 
     def default_sources(self) -> Iterable[SourceDefault]:
         """Suggest boot sources."""

@@ -10,23 +10,28 @@ from mirror.formats.archive import Member, read_archive
 from mirror.formats.compression import decompressed
 from mirror.formats.elf import elf_arch
 from mirror.formats.errors import FormatError
-from mirror.formats.head import check_content
+from mirror.formats.head import HEAD_SIZE, check_content, check_head
 from mirror.formats.initrd import Initrd, read_initrd, read_initrd_stream
 from mirror.formats.kernel import KernelImage, read_kernel, read_kernel_stream
+from mirror.formats.pe import EfiBinary, read_efi
 from mirror.formats.sniff import compression_of
 from mirror.formats.squashfs import Squashfs, read_squashfs
 
 __all__ = [
+    "HEAD_SIZE",
+    "EfiBinary",
     "FormatError",
     "Initrd",
     "KernelImage",
     "Member",
     "Squashfs",
     "check_content",
+    "check_head",
     "compression_of",
     "decompressed",
     "elf_arch",
     "read_archive",
+    "read_efi",
     "read_initrd",
     "read_initrd_stream",
     "read_kernel",

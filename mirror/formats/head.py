@@ -9,7 +9,7 @@ from mirror.formats.errors import FormatError
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAD = 4096
+HEAD_SIZE = 4096
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 PAGE_STARTS = (
     "<!doctype html",
@@ -29,16 +29,16 @@ def check_content(file: Path) -> None:
     Raises `FormatError` where they are nothing, only zeros, or a web page.
     """
     with file.open("rb") as stream:
-        check_head(stream.read(HEAD))
+        check_head(stream.read(HEAD_SIZE))
 
 
 def check_head(head: bytes) -> None:
     """Do what `check_content` does, for bytes that were read already."""
     if not head:
         raise FormatError("is empty")
-    if not head[:HEAD].strip(b"\0"):
+    if not head[:HEAD_SIZE].strip(b"\0"):
         raise FormatError("begins with zeros and nothing else")
-    start = _text(head[:HEAD]).lstrip().lower()
+    start = _text(head[:HEAD_SIZE]).lstrip().lower()
     if start.startswith(PAGE_STARTS):
         raise FormatError("is a web page")
     if start.startswith("<?xml"):

@@ -14,7 +14,7 @@ from mirror.formats.cpio import at_archive, read_cpio
 from mirror.formats.errors import FormatError
 from mirror.formats.expand import expand
 from mirror.formats.feed import Feed, feed_of
-from mirror.formats.head import HEAD, check_head
+from mirror.formats.head import HEAD_SIZE, check_head
 from mirror.formats.sniff import SNIFF, compression_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read_initrd(file: Path) -> Initrd:
 def read_initrd_stream(stream: BinaryIO) -> Initrd:
     """Do what `read_initrd` does, from an open file."""
     feed = feed_of(stream)
-    head = feed.peek(HEAD)
+    head = feed.peek(HEAD_SIZE)
     if not at_archive(head) and head.strip(b"\0"):
         check_head(head)
     found = _Found()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HEAD = 1024**2
+HEAD_SIZE = 1024**2
 LIMIT = 1024**3
 """What a compressed kernel may expand to, in bytes."""
 
@@ -34,10 +34,11 @@ BANNER_SIZE = 160
 class KernelImage:
     """A kernel.
 
-    `arch` is Debian's name of the architecture; `form` is `bzImage`, `zImage`, `arm64 Image`,
-    `riscv Image`, `EFI zboot`, `ELF` or `s390 Image`; `compression` is of the file as a whole
-    (`gzip` for the kernels of arm64 in Ubuntu). `version` is '' where the image doesn't say, or
-    only in a part that is packed with xz or lzma, which costs too much to look at.
+    `arch` is Debian's name of the architecture, '' for an old kernel of x86 that doesn't say;
+    `form` is `bzImage`, `zImage`, `arm64 Image`, `riscv Image`, `EFI zboot`, `ELF` or `s390 Image`;
+    `compression` is of the file as a whole (`gzip` for the kernels of arm64 in Ubuntu). `version`
+    is '' where the image doesn't say, or only in a part that is packed with xz or lzma, which costs
+    too much to look at.
     """
 
     arch: str
@@ -65,7 +66,7 @@ def read_kernel_stream(stream: BinaryIO) -> KernelImage:
 
 
 def _read(feed: Feed) -> KernelImage:
-    head = feed.peek(HEAD)
+    head = feed.peek(HEAD_SIZE)
     check_head(head)
     layout = layout_of(head)
     if layout is None:

@@ -81,13 +81,16 @@ def _x86(head: bytes) -> Layout | None:
 
 
 def _x86_arch(head: bytes, code: int, protocol: int) -> str:
-    """Tell amd64 from i386: by a flag, or before Linux 3.8 by the ELF file that is packed in it."""
+    """Tell amd64 from i386: by a flag, or before Linux 3.8 by the ELF file that is packed in it.
+
+    '' where that can't be read.
+    """
     if protocol >= 0x20C:
         return "amd64" if head[0x236] & 1 else "i386"
     if protocol >= 0x208:
         (offset,) = struct.unpack_from("<I", head, 0x248)
-        return _packed_arch(head[code + offset :]) or "i386"
-    return "i386"
+        return _packed_arch(head[code + offset :])
+    return ""
 
 
 def _packed_arch(packed: bytes) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import msgspec
 
 from mirror.api import Derived, Finding
-from mirror.errors import DerivedRefused
+from mirror.errors import DerivedRefused, ManifestUnreadable
 from mirror.isolation import messages
 from mirror.isolation.messages import Inspect, Inspection, ListPackages, Notify, Ready
 from mirror.isolation.pool import Pool, Turn
@@ -123,7 +123,12 @@ class Workshop:
 
         plugin, about = self._about(distribution, product, version)
         given = _as_text(files)
-        return await self._do(work)
+        try:
+            return await self._do(work)
+        except ManifestUnreadable as error:  # what was read is to blame, not the plugin
+            why = error.what.removeprefix(f"{about}: ")
+            what = f"the list of packages of {product.name!r} {version.name} {why}"
+            raise ManifestUnreadable(what) from None
 
     async def notify(self, plugin: str, event: SyncFinished | SnapshotPublished) -> None:
         """Let a plugin hear of an event: in a process for it alone, with the network, 30 seconds.

@@ -59,7 +59,7 @@ def _fault(product: Product, version: str, kernel: KernelImage | FormatError | N
         return str(kernel)
     if kernel is None:
         return ""
-    if kernel.arch != product.arch:
+    if kernel.arch not in {product.arch, ""}:
         return f"is for {kernel.arch}, not {product.arch}"
     if kernel.version and kernel.version != version:
         return f"is version {kernel.version}, not the one of its name"

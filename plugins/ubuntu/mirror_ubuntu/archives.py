@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mirror.formats import FormatError
-from mirror.formats.archive import Member, read_archive
-from mirror.formats.elf import elf_arch
-from mirror.formats.head import HEAD, check_content, check_head
-from mirror.formats.pe import read_efi
+from mirror.formats import (
+    HEAD_SIZE,
+    FormatError,
+    Member,
+    check_content,
+    check_head,
+    elf_arch,
+    read_archive,
+    read_efi,
+)
 from mirror_ubuntu.codes import finding, shown
 
 if TYPE_CHECKING:
@@ -102,7 +107,7 @@ def _check_member(
         if member.name.endswith(".efi"):
             yield from _check_efi(item, where, member, stream, arch)
             return
-        head = stream.read(min(member.size, HEAD))
+        head = stream.read(min(member.size, HEAD_SIZE))
         check_head(head)
     except FormatError as error:
         said = f"the {item} has a {name} that {error}"

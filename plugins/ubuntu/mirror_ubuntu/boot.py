@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirror.formats import FormatError
-from mirror.formats.initrd import read_initrd
-from mirror.formats.kernel import KernelImage, read_kernel
+from mirror.formats import FormatError, KernelImage, read_initrd, read_kernel
 from mirror_ubuntu.codes import finding, shown
 from mirror_ubuntu.kernels import agree, package_flavour, package_version, version_flavour
 
@@ -60,8 +58,8 @@ def check_initrd(version: Version, file: Path, kernel: KernelImage | None) -> It
 
 
 def _check_arch(kernel: KernelImage, arch: str) -> Iterable[Finding]:
-    # A kernel of amd64 boots the programs of i386 too.
-    fits = kernel.arch == arch or (arch == "i386" and kernel.arch in _AMD64)
+    # A kernel of amd64 boots the programs of i386 too; some kernels don't say what they are for.
+    fits = kernel.arch in {arch, ""} or (arch == "i386" and kernel.arch in _AMD64)
     if not fits:
         said = f"the boot-kernel is for {kernel.arch} ({kernel.form}), not for {shown(arch)}"
         yield finding("ubuntu-kernel-arch", "boot-kernel", said)

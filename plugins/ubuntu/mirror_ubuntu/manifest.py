@@ -9,8 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mirror.api import Package
-from mirror.formats import FormatError
-from mirror.formats.head import check_head
+from mirror.formats import FormatError, check_head
 
 if TYPE_CHECKING:
     from pathlib import Path

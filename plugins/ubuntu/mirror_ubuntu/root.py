@@ -5,10 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from mirror.formats import FormatError
-from mirror.formats.compression import decompressed
-from mirror.formats.head import check_content
-from mirror.formats.squashfs import read_squashfs
+from mirror.formats import FormatError, check_content, decompressed, read_squashfs
 from mirror_ubuntu.codes import finding
 from mirror_ubuntu.kernels import numbers
 
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mirror.api import Finding
-    from mirror.formats.kernel import KernelImage
+    from mirror.formats import KernelImage
 
 _READ_SINCE = {"xz": (2, 38), "lz4": (3, 19), "zstd": (4, 14)}
 """Compression of a squashfs -> the Linux that was the first to read it."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from mirror.formats import FormatError
-from mirror.formats.head import check_content
+from mirror.formats import FormatError, check_content
 from mirror_ubuntu.boot import check_initrd, check_kernel
 from mirror_ubuntu.codes import finding
 from mirror_ubuntu.manifest import kernels_in, read_manifest
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mirror.api import Finding, Product, Version
-    from mirror.formats.kernel import KernelImage
+    from mirror.formats import KernelImage
 
 _DTB = struct.Struct(">II")
 _DTB_MAGIC = 0xD00DFEED
