@@ -12,9 +12,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import random
 import statistics
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import zstandard
@@ -38,14 +40,16 @@ _SQUASHFS, _KERNEL, _INITRD, _ROOT = 450_000_000, 15_000_000, 70_000_000, 270_00
 """Bytes of the files that are compressed already, as the real ones have them."""
 _VERSION = "6.8.0-64-generic"
 _CHUNK = 1 << 20
+_FILE = 32 << 10
 _BARS = (costlier(0.25), costlier(1.0))
 
 
 def validation(context: Context) -> list[Row]:
     """Validate an Ubuntu version and a root tarball of CentOS."""
-    folder = context.folder("validation")
-    ubuntu = _subject(ubuntu_products()[0], _ubuntu_files(folder, context.scale))
-    centos = _subject(centos_products()[-1], _centos_files(folder, context.scale))
+    ubuntu_files = _ubuntu_files(context.folder("validation-ubuntu"), context.scale)
+    centos_files = _centos_files(context.folder("validation-centos"), context.scale)
+    ubuntu = _subject(ubuntu_products()[0], ubuntu_files)
+    centos = _subject(centos_products()[-1], centos_files)
     taken = (
         ("450 MB squashfs, kernel, initrd: validate", "hash and write", ubuntu, _take),
         ("270 MB root-tgz: validate", "isal alone", centos, _decompress),
@@ -133,12 +137,21 @@ def _centos_files(folder: Path, scale: float) -> dict[str, Path]:
 
 
 def _members(below: str, packed: int) -> dict[str, bytes]:
-    """Return files of 33 kB that compress to a third, to about `packed` bytes in all."""
-    each = 11_000
+    """Return files of 32 KiB that compress to about `packed` bytes in all, and as slowly expand."""
+    text = _text()
     return {
-        f"{below}/{number:05}": artefacts.noise(f"{below}{number}", each) * 3
-        for number in range(max(packed // each, 1))
+        f"{below}/{number:05}": text[at : at + _FILE]
+        for number in range(max(3 * packed // _FILE, 1))
+        for at in (number * _FILE % len(text),)
     }
+
+
+@lru_cache(maxsize=1)
+def _text() -> bytes:
+    """Return 4 MiB of words, in no order: longer than zstd at its usual levels looks back."""
+    chance = random.Random(4)
+    words = [chance.randbytes(chance.randint(4, 10)) for _ in range(512)]
+    return b"".join(chance.choices(words, k=1 << 20))[: 4 << 20]
 
 
 def _written(folder: Path, files: Mapping[str, bytes]) -> dict[str, Path]:

@@ -100,6 +100,18 @@ class Api:
         return made.secret
 
 
+def last_change(api: Api) -> tuple[str, str, str]:
+    """Return the action, the subject and the actor of the newest entry of the audit log."""
+    [entry] = api.get("/audit?limit=1")["items"]
+    return entry["action"], entry["subject"], entry["actor"]
+
+
+def admin(api: Api) -> str:
+    """Return what the audit log calls who uses the token 'admin'."""
+    [token] = [each for each in api.get("/tokens")["items"] if each["name"] == "admin"]
+    return f"token:{token['id']} admin"
+
+
 @contextlib.contextmanager
 def mirror_with_images(folder: Path, signing_key: Any) -> Iterator[tuple[Mirror, SampleUpstream]]:
     """Make a mirror that has synced a sample twice, and has two channels; yield it and the sample.

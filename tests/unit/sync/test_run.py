@@ -11,8 +11,6 @@ import pytest
 
 from mirror.errors import (
     Busy,
-    ChannelHeld,
-    ChannelMoved,
     Equivocation,
     NoSpace,
     NotFound,
@@ -20,26 +18,13 @@ from mirror.errors import (
     Rollback,
     Stale,
     Unreachable,
-    WouldDropTooMuch,
 )
-from mirror.model import BootSource, Pin
+from mirror.model import BootSource
 from mirror.settings import StoreSettings
 from mirror.store import content_lock
-from mirror.sync.events import Event, FileDone, Note, Planned, SourceChecked
-from mirror.sync.run import SyncOptions
+from mirror.sync.events import FileDone, Note, Planned, SourceChecked
 from mirror.testing.bad_upstream import BadUpstream, flip_byte
 from mirror.testing.sample import SampleUpstream
-
-UBUNTU = "com.ubuntu.maas:stable:v3:download"
-
-
-@pytest.fixture
-def ready(mut, sample_upstream, serve):
-    """A mirror with one source and a selection, and what serves the source."""
-    served = serve(sample_upstream.root)
-    mut.add_source(sample_upstream, served.url)
-    mut.select("os=ubuntu", "arch=amd64", "release=noble")
-    return served
 
 
 def expected_files(sample: SampleUpstream, *prefixes: str) -> dict[str, tuple[str, int]]:
@@ -375,179 +360,3 @@ async def test_the_evidence_is_kept(mut, sample_upstream, ready):
     for path, ref in state.files.items():
         stored = mut.mirror.store.blobs.path(ref.sha256).read_bytes()
         assert stored == (sample_upstream.root / path).read_bytes()
-
-
-# --- pins, the guard ------------------------------------------------------------------------------
-
-
-def pin(mut, version: str = "", *filters: str) -> Pin:
-    return mut.mirror.catalog.add_pin(Pin(0, "stable", version, filters, reason="a test"))
-
-
-async def test_a_held_channel_is_left_alone_and_says_so(mut, sample_upstream, ready):
-    first = await mut.sync()
-    hold = pin(mut)
-    sample_upstream.add_version()
-    sample_upstream.write()
-    ready.requests.clear()
-    held = await mut.sync()
-    assert (held.status, held.snapshot, held.reason) == ("held", first.snapshot, "a test")
-    assert (held.exit_status, ready.requests) == (0, [])
-    dry = await mut.sync(dry_run=True)
-    assert dry.status == "planned"
-    assert dry.added
-    mut.mirror.catalog.remove_pin(hold.id)
-    assert (await mut.sync()).status == "published"
-
-
-async def test_a_channel_that_is_held_while_a_sync_waits_is_left_alone(mut, ready):
-    with content_lock(mut.root):
-        waiting = asyncio.create_task(mut.sync())
-        await asyncio.sleep(0.1)
-        pin(mut)
-    assert (await waiting).status == "held"
-
-
-async def test_a_channel_that_is_held_while_it_is_synced_is_not_switched(mut, ready):
-    def hold_at_the_end(event: Event) -> None:
-        if isinstance(event, FileDone) and not mut.mirror.catalog.pins("stable"):
-            pin(mut)
-
-    with pytest.raises(ChannelHeld):
-        await mut.mirror.syncs.run(SyncOptions(), hold_at_the_end)
-    assert mut.mirror.channels.pointers() == {}
-
-
-async def test_a_promotion_while_a_channel_is_synced_is_not_undone(mut, sample_upstream, ready):
-    first = await mut.sync()
-    sample_upstream.add_version()
-    sample_upstream.write()
-    await mut.sync()
-    sample_upstream.add_version()
-    sample_upstream.write()
-
-    def promote_at_the_end(event: Event) -> None:
-        if isinstance(event, FileDone) and mut.mirror.channels.current("stable") != first.snapshot:
-            mut.mirror.store.channels.switch("stable", first.snapshot, "promoted")
-
-    with pytest.raises(ChannelMoved):
-        await mut.mirror.syncs.run(SyncOptions(), promote_at_the_end)
-    assert mut.mirror.channels.current("stable") == first.snapshot
-    assert (await mut.sync()).status == "published"
-
-
-async def test_a_channel_that_was_switched_is_brought_up_to_date_again(mut, sample_upstream, ready):
-    """Although no source has changed since: what the channel has is part of what was settled."""
-    first = await mut.sync()
-    sample_upstream.add_version(only="24.04:amd64:ga")
-    sample_upstream.write()
-    second = await mut.sync()
-    after = mut.versions()
-    mut.mirror.store.channels.switch("stable", first.snapshot, "rolled back")
-    assert mut.versions() != after
-    third = await mut.sync()
-    assert (third.status, third.snapshot != second.snapshot) == ("published", True)
-    assert mut.versions() == after
-    assert (await mut.sync()).status == "unchanged"
-
-
-async def test_a_pin_publishes_one_version_until_it_is_removed(mut, sample_upstream, ready):
-    await mut.sync()
-    ga = "v3:boot:24.04:amd64:ga-24.04"
-    pinned = pin(mut, "20250615", "subarch=ga-24.04", "arch=amd64")
-    result = await mut.sync()
-    assert result.dropped == (f"com.ubuntu.maas.stable:{ga} 20250715",)
-    for _ in range(3):  # upstream goes on until it lists the pinned version no more
-        sample_upstream.add_version(only="24.04:amd64:ga")
-    sample_upstream.remove_version(f"com.ubuntu.maas.stable:{ga}", "20250615")
-    sample_upstream.write()
-    await mut.sync()
-    assert {version for product, version in mut.versions() if product == ga} == {"20250615"}
-    mut.mirror.catalog.remove_pin(pinned.id)
-    await mut.sync()
-    assert {version for product, version in mut.versions() if product == ga} == {
-        "20250913",
-        "20251013",
-    }
-
-
-async def test_a_pin_brings_a_version_back_from_an_older_snapshot(mut, sample_upstream, ready):
-    await mut.sync()
-    old = {path: ref for path, ref in mut.published().items() if "/20250615/" in path}
-    gone = "com.ubuntu.maas.stable:v3:boot:24.04:amd64:ga-24.04"
-    for _ in range(2):
-        sample_upstream.add_version(only="24.04:amd64:ga")
-    sample_upstream.remove_version(gone, "20250615")
-    sample_upstream.write()
-    await mut.sync()
-    assert (gone.removeprefix("com.ubuntu.maas.stable:"), "20250615") not in mut.versions()
-    pin(mut, "20250615", "subarch=ga-24.04")
-    ready.requests.clear()
-    result = await mut.sync()
-    assert (result.status, result.left_out) == ("published", ())
-    assert all(path.startswith("/streams/") for path in ready.paths())
-    ga = {path for path in mut.published() if path.startswith("noble/amd64/20250615/ga-24.04/")}
-    assert ga == {path for path in old if path.startswith("noble/amd64/20250615/ga-24.04/")}
-
-
-async def test_a_pin_to_a_version_that_is_nowhere_changes_nothing_and_is_said(mut, ready):
-    await mut.sync()
-    before = mut.versions()
-    pin(mut, "19990101", "subarch=ga-24.04")
-    result = await mut.sync()
-    assert mut.versions() == before
-    name = "com.ubuntu.maas.stable:v3:boot:24.04:amd64:ga-24.04"
-    assert result.notes[name] == ["pinned to 19990101, which can't be had: as it was"]
-
-
-async def test_a_publish_that_would_drop_much_is_refused_until_it_is_meant(mut, ready):
-    everything = "os~(ubuntu|centos)"
-    mut.select(everything)
-    first = await mut.sync()
-    mut.mirror.selections.remove(2, by="test")
-    dry = await mut.sync(dry_run=True)
-    assert dry.refusal is not None
-    assert (dry.refusal.code, dry.status) == ("MIR-114", "planned")
-    with pytest.raises(WouldDropTooMuch, match="8 of 14 products"):
-        await mut.sync()
-    assert mut.mirror.channels.pointers() == {"stable": first.snapshot}
-    with pytest.raises(WouldDropTooMuch):  # it is not forgotten because no source has changed
-        await mut.sync()
-    result = await mut.sync(accept_drop=True)
-    assert (result.status, len(result.dropped), result.refusal) == ("published", 16, None)
-    assert (await mut.sync()).status == "unchanged"
-
-
-async def test_the_guard_refuses_before_anything_is_fetched(mut, sample_upstream, ready):
-    mut.select("os~(ubuntu|centos)")
-    await mut.sync()
-    mut.mirror.selections.remove(2, by="test")
-    sample_upstream.add_version()
-    sample_upstream.write()
-    ready.requests.clear()
-    with pytest.raises(WouldDropTooMuch):
-        await mut.sync()
-    assert all(path.startswith("/streams/") for path in ready.paths())
-
-
-async def test_the_share_that_may_go_can_be_set(mut, ready, settings):
-    mut.select("os~(ubuntu|centos)")
-    await mut.sync()
-    mut.mirror.selections.remove(2, by="test")
-    generous = settings.sync.model_copy(update={"max_drop": 0.6})
-    mut.mirror.settings = settings.model_copy(update={"sync": generous})
-    assert (await mut.sync()).status == "published"
-
-
-async def test_versions_that_a_source_withdraws_by_the_dozen_are_refused(
-    mut, sample_upstream, ready
-):
-    mut.select("os~(ubuntu|centos)")
-    await mut.sync()
-    before = mut.versions()
-    for name, product in sample_upstream.products(UBUNTU).items():
-        sample_upstream.remove_version(name, max(product["versions"]))
-    sample_upstream.write()
-    with pytest.raises(WouldDropTooMuch, match="8 of 28 versions"):
-        await mut.sync()
-    assert mut.versions() == before
