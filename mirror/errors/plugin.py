@@ -78,6 +78,15 @@ class DerivedRefused(PluginError, code="MIR-608", exit_status=3):
     )
 
 
+class DerivedLost(PluginError, code="MIR-609", exit_status=4):
+    """A file that a plugin made is lost or damaged, and could not be made again."""
+
+    remedy = (
+        "Run `mirror sync`: what is still published is derived and published anew. An older "
+        "snapshot stays without the file, until retention or `mirror snapshot rm` lets it go."
+    )
+
+
 class PluginNotLoaded(PluginError, code="MIR-620", http_status=503):
     """A plugin is installed, and was not loaded or has routes that can't be used."""
 

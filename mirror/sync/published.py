@@ -20,9 +20,9 @@ from mirror.simplestreams.collector import collector_paused
 from mirror.sync.plan import Planned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from mirror.model import FileRef, Snapshot, Version
+    from mirror.model import FileRef, Item, Snapshot, Version
     from mirror.store import Store
     from mirror.store.blobs import Blobs, WritableBlobs
 
@@ -71,6 +71,21 @@ def each_published(snapshot: Snapshot, blobs: Blobs) -> Iterator[Planned]:
         for row in rows:
             found = _decode(row)
             yield Planned(found.product, found.source)
+
+
+def versions_derived(
+    sha256s: Collection[str], snapshot: Snapshot, blobs: Blobs
+) -> Iterator[tuple[Planned, Item]]:
+    """Yield each item with one of these digests that a plugin derived, and its version alone.
+
+    Raises as `each_published` does.
+    """
+    for each in each_published(snapshot, blobs):
+        for version in each.product.versions:
+            for item in version.items:
+                if item.derived and item.sha256 in sha256s:
+                    product = msgspec.structs.replace(each.product, versions=(version,))
+                    yield Planned(product, each.source), item
 
 
 def find_versions(

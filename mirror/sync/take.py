@@ -13,7 +13,6 @@ import msgspec
 from mirror.catalog.tallies import reason_of
 from mirror.catalog.validations import Validation, content_digest, short
 from mirror.errors import DerivedRefused, FetchError, MirrorError
-from mirror.isolation.workshop import Workshop
 from mirror.model import VersionFindings
 from mirror.simplestreams.collector import collector_paused
 from mirror.store.space import require_space
@@ -165,16 +164,7 @@ class Judge:
         news = await asyncio.to_thread(self._news, planned, published, failed)
         if not news:
             return {}
-        store, chosen = tools.store, tools.settings.plugins
-        with store.incoming.scratch() as scratch:
-            async with Workshop(
-                chosen,
-                self._plugins,
-                scratch=scratch,
-                readable=(store.dir.blobs,),
-                private=(store.dir.root,),
-            ) as workshop:
-                verdicts = await look_at(news, workshop, store.blobs, at_once=chosen.processes)
+        verdicts = await look_at(news, self._plugins, tools.store, tools.settings.plugins)
         return await asyncio.to_thread(self._take, verdicts, planned)
 
     def _take(

@@ -13,6 +13,7 @@ import msgspec
 
 from mirror.catalog.validations import Key, content_digest
 from mirror.errors import MirrorError, ValidationFailed
+from mirror.isolation.workshop import Workshop
 from mirror.model import Finding, Item, Product, Severity, Version
 from mirror.sync.derived import store_derived
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from mirror.api import Distribution
-    from mirror.isolation.workshop import Workshop
     from mirror.plugin_manager import Plugins
+    from mirror.settings import PluginSettings
+    from mirror.store import Store
     from mirror.store.blobs import WritableBlobs
     from mirror.sync.plan import Planned
 
@@ -103,7 +105,7 @@ def failure(subject: Subject, findings: Iterable[Finding]) -> MirrorError | None
 
 
 async def look_at(
-    news: Iterable[Subject], workshop: Workshop, blobs: WritableBlobs, *, at_once: int
+    news: Iterable[Subject], plugins: Plugins, store: Store, settings: PluginSettings
 ) -> list[tuple[Subject, Verdict]]:
     """Validate each version, and derive from the good ones.
 
@@ -113,13 +115,24 @@ async def look_at(
     waiting = iter(sorted(news, key=lambda each: each.judge))
     verdicts: list[tuple[Subject, Verdict]] = []
 
-    async def work() -> None:
+    async def work(workshop: Workshop) -> None:
         for subject in waiting:
-            verdicts.append((subject, await _look_at_one(subject, workshop, blobs)))  # noqa: PERF401
+            verdict = await _look_at_one(subject, workshop, store.blobs)
+            verdicts.append((subject, verdict))
 
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(at_once):
-            tasks.create_task(work())
+    with store.incoming.scratch() as scratch:
+        async with (
+            Workshop(
+                settings,
+                plugins,
+                scratch=scratch,
+                readable=(store.dir.blobs,),
+                private=(store.dir.root,),
+            ) as workshop,
+            asyncio.TaskGroup() as tasks,
+        ):
+            for _ in range(settings.processes):
+                tasks.create_task(work(workshop))
     return verdicts
 
 
