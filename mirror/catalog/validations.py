@@ -90,6 +90,13 @@ class Validations:
                 rows,
             )
 
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Forget what was found in these versions: the next sync looks at them again."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM validations WHERE product = ? AND version = ? AND digest = ?", keys
+            )
+
     def _select(self, where: str, *values: str) -> list[Validation]:
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM validations WHERE {where}",  # noqa: S608  (our own words)

@@ -32,7 +32,7 @@ def storage(ctx: typer.Context, as_json: AsJson = False) -> None:
 def verify(
     ctx: typer.Context,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Fetch what is damaged from its source again.")
+        bool, typer.Option("--repair", help="Fetch what is damaged again, or derive it.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -53,7 +53,10 @@ def verify(
             print_line(f"{mended}: {damage.path} (blob {damage.sha256})")
         if report.damaged and not repair:
             print_note("run `mirror verify --repair` to fetch them again")
-        elif report.beyond:
+        for problem in report.problems:
+            print_note(f"{problem.what} [{problem.code}]")
+            print_note(f"  {problem.remedy}")
+        if repair and len(report.beyond) > len(report.problems):
             print_note(
                 "what is still damaged could not be had from its source; if it is our own "
                 "metadata, point the channel at another snapshot and sync again"

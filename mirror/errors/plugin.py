@@ -83,7 +83,7 @@ class DerivedLost(PluginError, code="MIR-609", exit_status=4):
 
     remedy = (
         "Run `mirror sync`: what is still published is derived and published anew. An older "
-        "snapshot stays without the file, until retention or `mirror snapshot rm` lets it go."
+        "snapshot stays without the file, until retention or `mirror snapshot remove` lets it go."
     )
 
 

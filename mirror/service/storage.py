@@ -86,12 +86,20 @@ class Storage:
         self._mirror = mirror
 
     async def verify(self, *, repair: bool, emit: Emit) -> RepairReport:
-        """Read every blob that a snapshot names; with `repair`, fetch the bad ones again."""
+        """Read every blob that a snapshot names; with `repair`, get the bad ones again.
+
+        Raises `Busy` while a sync runs, when it is to repair.
+        """
         from mirror.sync.repair import repair_store
 
         mirror = self._mirror
         report = await repair_store(
-            mirror.store, mirror.catalog.sources(), mirror.settings, repair=repair, emit=emit
+            mirror.store,
+            mirror.catalog,
+            mirror.settings,
+            plugins=lambda: mirror.plugins,
+            repair=repair,
+            emit=emit,
         )
         corrupt = len({each.sha256 for each in report.damaged})
         mirror.catalog.tallies.add({CORRUPT_BLOBS: corrupt})
