@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror.cli.context import AsJson, opened, operator
+from mirror.cli.context import AsJson, PageAfter, PageLimit, opened, operator
 from mirror.cli.findings import (
     InFull,
     finding_text,
@@ -85,10 +85,8 @@ def images(
     arch: Annotated[str, typer.Option(help="Only this architecture.")] = "",
     subarch: Annotated[str, typer.Option(help="Only this kernel.")] = "",
     label: Annotated[str, typer.Option(help="Only this label.")] = "",
-    limit: Annotated[
-        int, typer.Option(help="With --json: images of a page.", min=1, max=10000)
-    ] = 1000,
-    after: Annotated[str, typer.Option(help="With --json: `next` of the page before.")] = "",
+    limit: PageLimit = 1000,
+    after: PageAfter = "",
     in_full: InFull = False,
     as_json: AsJson = False,
 ) -> None:

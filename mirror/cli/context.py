@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PageLimit = Annotated[int, typer.Option(help="With --json: images of a page.", min=1, max=10000)]
+PageAfter = Annotated[str, typer.Option(help="With --json: `next` of the page before.")]
 
 
 @dataclass(frozen=True)

@@ -2,63 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, Unpack
 
 import typer
 
-from mirror.cli.context import AsJson, opened, operator, run
+from mirror.cli.context import AsJson, PageAfter, PageLimit, opened, operator, run
 from mirror.cli.findings import InFull, point_to_findings, print_findings, tally
 from mirror.cli.output import human_size, print_json, print_line, print_note, print_table
+from mirror.cli.spread import spread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mirror.model import AvailableImage, Selection
     from mirror.service import Mirror
     from mirror.sync.look import SelectionPreview
 
 app = typer.Typer(help="Selections: what to take.", no_args_is_help=True)
-
-# What is not given stays as it is (`set`), or as the default of a selection has it (`add`).
-Filters = Annotated[
-    list[str] | None, typer.Argument(help="Simplestreams filters: 'release~(jammy|noble)'.")
-]
-Os = Annotated[str | None, typer.Option("--os", help="As in MAAS: ubuntu; `*`: any.")]
-Release = Annotated[str | None, typer.Option(help="noble; `*`: any.")]
-Arch = Annotated[list[str] | None, typer.Option(help="amd64; repeatable.")]
-Subarch = Annotated[
-    list[str] | None,
-    typer.Option(help="Kernel: ga-22.04, 'hwe-*', '*-edge', '*-lowlatency'; repeatable."),
-]
-Label = Annotated[list[str] | None, typer.Option(help="stable, candidate; repeatable.")]
-Source = Annotated[str | None, typer.Option(help="Of this boot source only; '': of any.")]
-Keep = Annotated[int | None, typer.Option(help="Versions of each product to hold.", min=1)]
-Bootloaders = Annotated[
-    bool | None,
-    typer.Option("--bootloaders/--no-bootloaders", help="Let the bootloaders come along."),
-]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what it would fetch; change nothing.")
 ]
 
 
+class Conditions(TypedDict):
+    """What a selection says; what is not given stays as it is, or as its default has it."""
+
+    filters: Annotated[
+        list[str] | None, typer.Argument(help="Simplestreams filters: 'release~(jammy|noble)'.")
+    ]
+    os: Annotated[str | None, typer.Option("--os", help="As in MAAS: ubuntu; `*`: any.")]
+    release: Annotated[str | None, typer.Option(help="noble; `*`: any.")]
+    arch: Annotated[list[str] | None, typer.Option(help="amd64; repeatable.")]
+    subarch: Annotated[
+        list[str] | None,
+        typer.Option(help="Kernel: ga-22.04, 'hwe-*', '*-edge', '*-lowlatency'; repeatable."),
+    ]
+    label: Annotated[list[str] | None, typer.Option(help="stable, candidate; repeatable.")]
+    source: Annotated[str | None, typer.Option(help="Of this boot source only; '': of any.")]
+    keep: Annotated[int | None, typer.Option(help="Versions of each product to hold.", min=1)]
+    bootloaders: Annotated[
+        bool | None,
+        typer.Option("--bootloaders/--no-bootloaders", help="Let the bootloaders come along."),
+    ]
+
+
 @app.command()
+@spread
 def add(
     ctx: typer.Context,
-    filters: Filters = None,
-    os: Os = None,
-    release: Release = None,
-    arch: Arch = None,
-    subarch: Subarch = None,
-    label: Label = None,
-    source: Source = None,
-    keep: Keep = None,
-    bootloaders: Bootloaders = None,
+    *,
     dry_run: DryRun = False,
     as_json: AsJson = False,
+    **options: Unpack[Conditions],
 ) -> None:
     """Add a selection, and show what it would fetch. All conditions must pass."""
     from mirror.model import Selection
 
-    given = _given(filters, os, release, arch, subarch, label, source, keep, bootloaders)
+    given = _given(options)
     with opened(ctx) as mirror:
         wanted = Selection(0, **given)
         seen, problem = _look(mirror, wanted, may_fail=not dry_run)
@@ -67,25 +67,19 @@ def add(
 
 
 @app.command("set")
+@spread
 def set_(
     ctx: typer.Context,
     number: Annotated[int, typer.Argument(help="Its id.")],
-    filters: Filters = None,
-    os: Os = None,
-    release: Release = None,
-    arch: Arch = None,
-    subarch: Subarch = None,
-    label: Label = None,
-    source: Source = None,
-    keep: Keep = None,
-    bootloaders: Bootloaders = None,
+    *,
     dry_run: DryRun = False,
     as_json: AsJson = False,
+    **options: Unpack[Conditions],
 ) -> None:
     """Change what is given of a selection, and show what that would fetch; '' is no condition."""
     import msgspec
 
-    given = _given(filters, os, release, arch, subarch, label, source, keep, bootloaders)
+    given = _given(options)
     with opened(ctx) as mirror:
         wanted = msgspec.structs.replace(mirror.selections.get(number), **given)
         seen, problem = _look(mirror, wanted, may_fail=not dry_run)
@@ -148,10 +142,8 @@ def available(
     subarch: Annotated[str, typer.Option(help="Kernel: ga-24.04")] = "",
     label: Annotated[str, typer.Option(help="stable")] = "",
     refresh: Annotated[bool, typer.Option("--refresh", help="Read the sources first.")] = False,
-    limit: Annotated[
-        int, typer.Option(help="With --json: images of a page.", min=1, max=10000)
-    ] = 1000,
-    after: Annotated[str, typer.Option(help="With --json: `next` of the page before.")] = "",
+    limit: PageLimit = 1000,
+    after: PageAfter = "",
     in_full: InFull = False,
     as_json: AsJson = False,
 ) -> None:
@@ -195,30 +187,18 @@ def available(
         print_note("nothing like that is known; read the sources with --refresh")
 
 
-def _given(
-    filters: list[str] | None,
-    os: str | None,
-    release: str | None,
-    arch: list[str] | None,
-    subarch: list[str] | None,
-    label: list[str] | None,
-    source: str | None,
-    keep: int | None,
-    bootloaders: bool | None,
-) -> dict[str, Any]:
+_LISTS = {"filters": "filters", "arch": "arches", "subarch": "subarches", "label": "labels"}
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was given on the command line, as fields of a selection."""
-    fields = {
-        "filters": tuple(filters) if filters else None,
-        "os": os,
-        "release": release,
-        "arches": tuple(arch) if arch else None,
-        "subarches": tuple(subarch) if subarch else None,
-        "labels": tuple(label) if label else None,
-        "source": source,
-        "keep": keep,
-        "bootloaders": bootloaders,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
+    given: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in _LISTS and value is not None:
+            given[name] = value
+        elif value:
+            given[_LISTS[name]] = tuple(value)
+    return given
 
 
 def _look(

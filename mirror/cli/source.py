@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
 from mirror.cli.context import AsJson, opened, operator, run
 from mirror.cli.output import print_json, print_line, print_note, print_table
+from mirror.cli.source_options import SourceOptions, StreamOptions, changes_of
+from mirror.cli.spread import spread
 
 if TYPE_CHECKING:
     from mirror.model import BootSource, SourceStatus
@@ -19,39 +19,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Boot sources: where images come from.", no_args_is_help=True)
 
-# What is not given stays as it is (`set`), or as the default of a boot source has it (`add`).
-FallbackUrl = Annotated[
-    list[str] | None,
-    typer.Option(help="A copy of the same stream, asked when the URL fails; repeatable."),
-]
-Keyring = Annotated[str | None, typer.Option(help="File of OpenPGP public keys.")]
-KeyringData = Annotated[
-    str | None, typer.Option(help="The keys themselves, armored or base64; `-` reads them.")
-]
-Fingerprint = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Trust only this key; without a keyring, one that is known here; repeatable."
-    ),
-]
-Trust = Annotated[str | None, typer.Option(help="`signed`, or `none` for an unsigned source.")]
-Priority = Annotated[int | None, typer.Option(help="The higher one wins a product.")]
-Proxy = Annotated[str | None, typer.Option(help="HTTP proxy, as http://HOST:PORT.")]
-ProxyUsername = Annotated[str | None, typer.Option(help="For the proxy.")]
-ProxyPasswordFile = Annotated[str | None, typer.Option(help="File with the proxy's password.")]
-NoProxy = Annotated[
-    str | None, typer.Option(help="Hosts, domains and networks to reach without the proxy.")
-]
-CaFile = Annotated[str | None, typer.Option(help="CA certificates (PEM) to trust besides.")]
-Username = Annotated[str | None, typer.Option(help="For basic authentication.")]
-PasswordFile = Annotated[str | None, typer.Option(help="File with the password.")]
-Bandwidth = Annotated[int | None, typer.Option(help="Bytes per second; 0: no limit.", min=0)]
-MaxStaleness = Annotated[
-    float | None, typer.Option(help="Days after which an index is refused; 0: never.", min=0)
-]
-
 
 @app.command()
+@spread
 def add(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="A short name.")] = "",
@@ -59,22 +29,9 @@ def add(
     default: Annotated[
         str, typer.Option(help="One that a plugin suggests (`mirror source defaults`).")
     ] = "",
-    fallback_url: FallbackUrl = None,
-    keyring: Keyring = None,
-    keyring_data: KeyringData = None,
-    fingerprint: Fingerprint = None,
-    trust: Trust = None,
-    priority: Priority = None,
-    proxy: Proxy = None,
-    proxy_username: ProxyUsername = None,
-    proxy_password_file: ProxyPasswordFile = None,
-    no_proxy: NoProxy = None,
-    ca_file: CaFile = None,
-    username: Username = None,
-    password_file: PasswordFile = None,
-    bandwidth: Bandwidth = None,
-    max_staleness: MaxStaleness = None,
+    *,
     as_json: AsJson = False,
+    **options: Unpack[SourceOptions],
 ) -> None:
     """Add a boot source."""
     from mirror.model import BootSource
@@ -82,7 +39,7 @@ def add(
 
     if not default and not (name and url):
         raise typer.BadParameter("give a NAME and a URL, or --default NAME")
-    changes = _changes({**locals(), "url": url or None})
+    changes = changes_of({"url": url or None, **options})
     with opened(ctx) as mirror:
         if default:
             changes |= {"name": name} if name else {}
@@ -96,29 +53,17 @@ def add(
 
 
 @app.command("set")
+@spread
 def set_(
     ctx: typer.Context,
     name: str,
     url: Annotated[str | None, typer.Option(help="The base of the stream, or its index.")] = None,
-    fallback_url: FallbackUrl = None,
-    keyring: Keyring = None,
-    keyring_data: KeyringData = None,
-    fingerprint: Fingerprint = None,
-    trust: Trust = None,
-    priority: Priority = None,
-    proxy: Proxy = None,
-    proxy_username: ProxyUsername = None,
-    proxy_password_file: ProxyPasswordFile = None,
-    no_proxy: NoProxy = None,
-    ca_file: CaFile = None,
-    username: Username = None,
-    password_file: PasswordFile = None,
-    bandwidth: Bandwidth = None,
-    max_staleness: MaxStaleness = None,
+    *,
     as_json: AsJson = False,
+    **options: Unpack[SourceOptions],
 ) -> None:
     """Change a boot source: what is given; an empty value ('') takes one away."""
-    changes = _changes(locals())
+    changes = changes_of({"url": url, **options})
     if not changes:
         raise typer.BadParameter("say what to change")
     with opened(ctx) as mirror:
@@ -188,29 +133,19 @@ def show(ctx: typer.Context, name: str, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@spread
 def check(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(help="The name of a boot source, or a URL to try.")],
-    fallback_url: FallbackUrl = None,
-    keyring: Keyring = None,
-    keyring_data: KeyringData = None,
-    fingerprint: Fingerprint = None,
-    trust: Trust = None,
-    proxy: Proxy = None,
-    proxy_username: ProxyUsername = None,
-    proxy_password_file: ProxyPasswordFile = None,
-    no_proxy: NoProxy = None,
-    ca_file: CaFile = None,
-    username: Username = None,
-    password_file: PasswordFile = None,
-    max_staleness: MaxStaleness = None,
+    *,
     as_json: AsJson = False,
+    **options: Unpack[StreamOptions],
 ) -> None:
     """Read a stream and say what it has and who signed it; nothing is stored.
 
     For a URL without a keyring, any key will do that the mirror knows.
     """
-    changes = _changes({k: v for k, v in locals().items() if k != "source"})
+    changes = changes_of(options)
     with opened(ctx) as mirror:
         report = run(mirror.sources.check(_to_check(mirror, source, changes)))
     if as_json:
@@ -247,45 +182,6 @@ def remove(ctx: typer.Context, name: str) -> None:
     """Remove a boot source; its images leave with the next sync."""
     with opened(ctx) as mirror:
         mirror.sources.remove(name, by=operator())
-
-
-# --- what the options say -------------------------------------------------------------------------
-
-_AS_GIVEN = [
-    "url",
-    "trust",
-    "priority",
-    "proxy",
-    "proxy_username",
-    "no_proxy",
-    "username",
-    "bandwidth",
-    "max_staleness",
-]
-_FILES = ("keyring", "ca_file", "password_file", "proxy_password_file")
-_LISTS = {"fallback_url": "fallback_urls", "fingerprint": "fingerprints"}
-
-
-def _changes(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that the options of a command name, as `Sources.update` takes them."""
-    given = {name: value for name, value in options.items() if value is not None}
-    changes = {name: given[name] for name in _AS_GIVEN if name in given}
-    if "max_staleness" in changes:
-        changes["max_staleness"] = timedelta(days=changes["max_staleness"])
-    for name in _FILES:
-        if name in given:
-            file = str(given[name])
-            changes[name] = str(Path(file).expanduser().absolute()) if file else ""
-    for option, field in _LISTS.items():
-        if option in given:
-            changes[field] = [value for value in given[option] if value]
-    if "keyring_data" in given:
-        data = given["keyring_data"]
-        changes["keyring_data"] = sys.stdin.read() if data == "-" else data
-        changes.setdefault("keyring", "")
-    elif changes.get("keyring"):
-        changes["keyring_data"] = ""
-    return changes
 
 
 def _to_check(mirror: Mirror, source: str, changes: dict[str, Any]) -> BootSource:
