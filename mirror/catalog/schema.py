@@ -10,7 +10,7 @@ from mirror.errors import StoreError
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 4
+VERSION = 5
 """Of the schema; SQLite's `user_version`. Version 1 knew sources, selections and findings only."""
 
 _VALIDATIONS_ANEW = 4
@@ -30,6 +30,7 @@ _TABLES: tuple[tuple[str, dict[str, Any], Any], ...] = (
             "judge": str,
             "errors": int,
             "findings": str,
+            "gone": str,
         },
         ("product", "version", "digest"),
     ),
@@ -111,8 +112,7 @@ def prepare(connection: sqlite3.Connection) -> None:
         return
     import sqlite_utils
 
-    if version < _VALIDATIONS_ANEW:
-        _drop_old_validations(connection)
+    _mend_validations(connection)
     database = sqlite_utils.Database(connection)
     for name, columns, key in _TABLES:
         database.table(name).create(columns, pk=key, if_not_exists=True)
@@ -131,10 +131,12 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _drop_old_validations(connection: sqlite3.Connection) -> None:
-    """Drop the table if it is of the old form: another process may have made the new one."""
+def _mend_validations(connection: sqlite3.Connection) -> None:
+    """Bring the table to its form, if it has an old one: another process may have done it."""
     connection.execute("BEGIN IMMEDIATE")
     columns = [row[1] for row in connection.execute("PRAGMA table_info(validations)")]
     if "key" in columns:
         connection.execute("DROP TABLE validations")
+    elif columns and "gone" not in columns:
+        connection.execute("ALTER TABLE validations ADD COLUMN gone TEXT")
     connection.execute("COMMIT")

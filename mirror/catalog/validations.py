@@ -26,6 +26,7 @@ Key = tuple[str, str, str]
 _AT_ONCE = 500
 """Products that one query asks for."""
 _COLUMNS = "product, version, digest, judge, findings"
+_KEY = "product = ? AND version = ? AND digest = ?"
 
 
 class Validation(msgspec.Struct, frozen=True):
@@ -90,12 +91,29 @@ class Validations:
                 rows,
             )
 
+    def note_gone(self, there: Collection[tuple[str, str]], snapshot: str) -> None:
+        """Note of each version, named (product, version), whether it is still `there`.
+
+        Of one that is not, it is kept after which snapshot that was: none that is newer has it.
+        """
+        rows = self._database.rows("SELECT product, version, digest, gone FROM validations")
+        changed = [
+            (None if gone else snapshot, *key)
+            for *key, gone in rows
+            if (tuple(key[:2]) in there) == (gone is not None)
+        ]
+        with self._database.transaction() as connection:
+            connection.executemany(f"UPDATE validations SET gone = ? WHERE {_KEY}", changed)  # noqa: S608
+
+    def prune(self, oldest: str) -> None:
+        """Drop what was found in versions that were gone before the oldest snapshot there is."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM validations WHERE gone < ?", (oldest,))
+
     def forget(self, keys: Iterable[Key]) -> None:
         """Forget what was found in these versions: the next sync looks at them again."""
         with self._database.transaction() as connection:
-            connection.executemany(
-                "DELETE FROM validations WHERE product = ? AND version = ? AND digest = ?", keys
-            )
+            connection.executemany(f"DELETE FROM validations WHERE {_KEY}", keys)  # noqa: S608
 
     def _select(self, where: str, *values: str) -> list[Validation]:
         rows = self._database.rows(

@@ -188,8 +188,11 @@ class Storage:
         from mirror.store.pulls import Pulls
 
         mirror = self._mirror
-        Pulls(mirror.dir.pulls).forget(mirror.store.snapshots.ids())
+        snapshots = mirror.store.snapshots.ids()
+        Pulls(mirror.dir.pulls).forget(snapshots)
         try:
+            if snapshots:
+                mirror.catalog.validations.prune(snapshots[0])
             for snapshot_id in removed:
                 mirror.catalog.audit.record(
                     by or "retention", "snapshot.remove", snapshot_id, snapshot_id, why[snapshot_id]

@@ -13,6 +13,7 @@ import asyncio
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from mirror.errors import Busy, ChannelHeld, IntegrityError, MirrorError, NothingSelected
@@ -143,6 +144,14 @@ class _Sync:
         enabled = [source.name for source in self._situation.configured]
         read = {offer.source.name for offer in sources.offers}
         store_available(catalog, plan.considered, read, enabled)
+        if snapshots := self._tools.store.snapshots.ids():
+            offered = (each.product for each in plan.considered)
+            there = {
+                (product.name, version.name)
+                for product in chain(offered, (each.product for each in planned))
+                for version in product.versions
+            }
+            catalog.validations.note_gone(there, snapshots[-1])
         if not catalog.resources.has(self._current):
             rows = resource_rows(planned, plan.notes, self._tools.plugins)
             catalog.resources.add(self._current, rows, keep=published_now(self._tools.store))

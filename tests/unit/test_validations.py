@@ -89,6 +89,48 @@ def test_an_older_catalogue_forgets_what_it_could_not_name(tmp_path):
     again.close()
 
 
+def test_a_catalogue_made_before_versions_could_go_keeps_what_it_knows(tmp_path):
+    file = tmp_path / "catalog.sqlite"
+    found = Validation("p", "1", "d", "ubuntu=1", (NOTE,))
+    old = Catalog(file)
+    old.validations.record([found])
+    old.close()
+    with sqlite3.connect(file) as raw:
+        raw.execute("ALTER TABLE validations DROP COLUMN gone")
+        raw.execute("PRAGMA user_version = 4")
+    raw.close()
+    catalog = Catalog(file)
+    assert catalog.validations.of({"p"}) == {found.key: found}
+    catalog.validations.note_gone(set(), "s1")
+    catalog.validations.prune("s2")
+    assert catalog.validations.of({"p"}) == {}
+    catalog.close()
+
+
+def test_what_is_gone_is_dropped_once_no_snapshot_can_have_it(catalog):
+    stays, goes = Validation("p", "2", "d", "ubuntu=1"), Validation("p", "1", "d", "ubuntu=1")
+    catalog.validations.record([stays, goes])
+    catalog.validations.note_gone({("p", "2")}, "s3")
+    catalog.validations.note_gone({("p", "2")}, "s4")  # it is gone since s3 still
+    catalog.validations.prune("s3")  # snapshot s3 may have it
+    assert catalog.validations.of({"p"}).keys() == {stays.key, goes.key}
+    catalog.validations.prune("s4")
+    assert catalog.validations.of({"p"}).keys() == {stays.key}
+
+
+def test_what_comes_back_stays(catalog):
+    found = Validation("p", "1", "d", "ubuntu=1")
+    catalog.validations.record([found])
+    catalog.validations.note_gone(set(), "s1")
+    catalog.validations.note_gone({("p", "1")}, "s2")
+    catalog.validations.prune("s9")
+    assert catalog.validations.of({"p"}).keys() == {found.key}
+    catalog.validations.note_gone(set(), "s3")
+    catalog.validations.record([found])  # looked at again: it is there
+    catalog.validations.prune("s9")
+    assert catalog.validations.of({"p"}).keys() == {found.key}
+
+
 def test_an_item_that_was_stored_without_the_mark_is_read():
     stored = b'{"name":"a","ftype":"a","path":"p","sha256":"d","size":1,"attributes":{}}'
     item = msgspec.json.decode(stored, type=Item)
