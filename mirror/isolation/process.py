@@ -28,6 +28,7 @@ from mirror.errors import (
 )
 from mirror.isolation import messages
 from mirror.isolation.messages import HOME, Failed, Reply
+from mirror.plugin_manager.words import clean
 
 if TYPE_CHECKING:
     from mirror.isolation.messages import Start
@@ -187,13 +188,6 @@ class Process:
             raise PluginLimitExceeded(f"{about}: it wrote more than {size_text(start.disk)}")
         if memory_of(self._child.pid) > start.memory:
             raise PluginLimitExceeded(f"{about}: it took more than {size_text(start.memory)}")
-
-
-def clean(text: str, most: int) -> str:
-    """Return a plugin's words as they can be shown: a line, of at most so many characters."""
-    printable = "".join(each if each.isprintable() else " " for each in text)
-    line = " ".join(printable.split())
-    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 def size_text(size: int) -> str:

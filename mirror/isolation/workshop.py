@@ -20,8 +20,8 @@ from mirror.errors import DerivedRefused, ManifestUnreadable
 from mirror.isolation import messages
 from mirror.isolation.messages import Inspect, Inspection, ListPackages, Notify, Ready
 from mirror.isolation.pool import Pool, Turn
-from mirror.isolation.process import clean
 from mirror.plugin_manager.records import EVENT_HOOKS
+from mirror.plugin_manager.words import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,6 +8,7 @@ import msgspec
 
 from mirror.catalog.validations import content_digest
 from mirror.model import AvailableImage
+from mirror.plugin_manager.words import clean
 from mirror.simplestreams.collector import collector_paused
 from mirror.sync.selecting import kernel_of
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _NEXT_SYNC = "selected: comes with the next sync"
 _GOES = "leaves with the next sync"
+_LONGEST_TITLE = 200
+"""Characters."""
 
 
 @collector_paused()
@@ -51,11 +54,13 @@ def store_available(
 
 
 def title_of(product: Product, distribution: Distribution | None) -> str:
-    """Name a product for a person; by its own name where no plugin can."""
+    """Name a product for a person, on a line; by its own name where no plugin can."""
     try:
-        return distribution.describe(product) if distribution else product.name
+        said = distribution.describe(product) if distribution else ""
+        title = clean(said, _LONGEST_TITLE) if isinstance(said, str) else ""
     except Exception:  # noqa: BLE001  (a plugin's code: anything may come)
-        return product.name
+        title = ""
+    return title or product.name
 
 
 def _image(each: Considered, *, taken: bool, reason: str) -> AvailableImage:
