@@ -36,6 +36,8 @@ MAX_MEMBERS = 1_000_000
 
 _MAX_EXTENSION = 1 << 20
 """Bytes of a long name, of pax records, of a map of holes; two names have at most 8192."""
+_MAX_ALL_EXTENSIONS = 64 << 20
+"""Bytes of them all, which take seconds to read: the labels of 100,000 files have some 10 MB."""
 _MAX_EXTENSIONS = 8
 """Headers in a row that belong to the member after them."""
 _MAX_NAME = 4096
@@ -63,9 +65,10 @@ _WITHOUT_CONTENT: dict[bytes, Kind] = {
 class Member(msgspec.Struct, frozen=True, gc=False):
     """One member.
 
-    `name` has no leading `./`, no `//` and no last slash; `.` is the root of the archive. `size` is
-    in bytes, with holes; `mode` are the permission bits; `target` is where a link points. FIFOs,
-    and whatever has a letter that is not known, are `other`.
+    `name` has no leading `./`, no `//` and no last slash; `.` is the root of the archive. `kind` is
+    `file`, `dir`, `symlink`, `hardlink`, `device` or `other`: FIFOs, and whatever has a letter that
+    is not known. `size` is in bytes, with holes; `mode` are the permission bits; `target` is where a
+    link points.
     """
 
     name: str
@@ -157,6 +160,7 @@ def _first_header(block: bytes, source: Source) -> Header:
 def _learn(told: _Told, header: Header, source: Source) -> None:
     if header.size > _MAX_EXTENSION:
         raise FormatError(f"has an extension header of {header.size:,} bytes")
+    _spend(source, header.size)
     data = source.take(header.size)
     source.take(-header.size % BLOCK)
     if header.kind == _LONG_NAME:
@@ -165,6 +169,13 @@ def _learn(told: _Told, header: Header, source: Source) -> None:
         told.target = text(data)
     else:
         _learn_pax(told, data, for_all=header.kind == _FOR_ALL)
+
+
+def _spend(source: Source, count: int) -> None:
+    """Count what is read beside names and content; nobody needs much of it."""
+    source.spent += count
+    if source.spent > _MAX_ALL_EXTENSIONS:
+        raise FormatError(f"has more than {_MAX_ALL_EXTENSIONS:,} bytes of extension headers")
 
 
 def _learn_pax(told: _Told, data: bytes, *, for_all: bool) -> None:
@@ -226,6 +237,7 @@ def _with_holes(
     if header.kind == _SPARSE:
         pieces, size, more = holes_of_header(block)
         while more:
+            _spend(source, BLOCK)
             following, more = holes_of_block(source.take(BLOCK))
             pieces += following
             if len(pieces) * 24 > _MAX_EXTENSION:
@@ -234,6 +246,7 @@ def _with_holes(
         size = decimal(about.get(b"realsize", b""), "size")
         before = source.position
         pieces = _map_before_data(source, stored)
+        _spend(source, source.position - before)
         stored -= source.position - before
     elif b"size" in about:
         size = decimal(about[b"size"], "size")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import struct
 import zlib
 from binascii import Error as NotHex
@@ -47,9 +48,10 @@ def read_cpio(feed: Feed) -> Iterator[str]:
             fields = FIELDS.unpack(unhexlify(header[6:]))
         except NotHex:
             raise FormatError(f"is damaged: member {number} has a header with no numbers") from None
-        size, name_size, declared = fields[6], fields[11], fields[12]
+        mode, size, name_size, declared = fields[1], fields[6], fields[11], fields[12]
         name = _name(feed, name_size, number)
-        if header[:6] == MAGIC_WITH_SUM:
+        # What a symbolic link points to has no checksum, only a file has.
+        if header[:6] == MAGIC_WITH_SUM and size and stat.S_ISREG(mode):
             _check_sum(feed, size, declared, number)
         elif feed.skip(size) < size:
             raise _cut(number)
@@ -68,7 +70,8 @@ def _name(feed: Feed, size: int, number: int) -> str:
         raise _cut(number)
     if name[size - 1]:
         raise FormatError(f"is damaged: the name of member {number} does not end")
-    return name[: size - 1].decode("utf-8", "replace")
+    # Whoever aligns the content of files to whole pages fills their names up with zeros.
+    return name.partition(b"\0")[0].decode("utf-8", "replace")
 
 
 def _check_sum(feed: Feed, size: int, declared: int, number: int) -> None:

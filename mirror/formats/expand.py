@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 MEMORY = 128 * 1024**2
 """What a stream may ask for to expand it, in bytes: `xz -9` and `zstd --long` are within."""
 
+FEWEST, MEMBER_AT_LEAST, PIECE_AT_LEAST = 10_000, 4096, 256
+"""Of so many members or pieces, each must give so many bytes on average: else they are there to
+keep us busy. bgzip makes members of 64 KiB, and zstd blocks of some 700 bytes."""
+
 LEGACY_BLOCK = 8 * 1024**2
 LEGACY_BLOCK_PACKED = LEGACY_BLOCK + LEGACY_BLOCK // 255 + 16
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -48,11 +52,21 @@ class Decompressor(Protocol):
 def expand(feed: Feed, form: str) -> Iterator[bytes]:
     """Expand the members of one format that follow each other; what comes after stays in the feed.
 
-    No chunk is empty. Raises `FormatError` for damage and for a cut.
+    No chunk is empty. Raises `FormatError` for damage, for a cut, and for crumbs.
     """
     expand_one = _expander(form)
+    members = pieces = total = 0
     while compression_of(feed.peek(SNIFF)) == form:
-        yield from filter(None, expand_one(feed))
+        members += 1
+        if members > FEWEST + total // MEMBER_AT_LEAST:
+            raise FormatError(f"has {members:,} pieces of {form} data that hold next to nothing")
+        for piece in expand_one(feed):
+            pieces += 1
+            total += len(piece)
+            if pieces > FEWEST + total // PIECE_AT_LEAST:
+                raise FormatError(f"has {pieces:,} pieces of {form} data that hold next to nothing")
+            if piece:
+                yield piece
 
 
 def _expander(form: str) -> Callable[[Feed], Iterator[bytes]]:

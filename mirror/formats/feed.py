@@ -50,6 +50,11 @@ class Feed:
         self.position += len(piece)
         return piece
 
+    def chunks(self) -> Iterator[bytes]:
+        """Give all that is left."""
+        while piece := self.chunk():
+            yield piece
+
     def unread(self, data: bytes) -> None:
         """Put bytes that were taken back in front."""
         self._held, self._at = data + self._held[self._at :], 0

@@ -15,6 +15,7 @@ from mirror.formats.errors import FormatError
 from mirror.formats.expand import expand
 from mirror.formats.feed import Feed, feed_of
 from mirror.formats.head import HEAD_SIZE, check_head
+from mirror.formats.kernel_headers import after_uimage
 from mirror.formats.sniff import SNIFF, compression_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ LIMIT = 4 * 1024**3
 MAX_ARCHIVES = 1000
 MAX_MEMBERS = 1_000_000
 MAX_KERNELS = 100
+LZO = b"\x89LZO\0"
+BOOTCONFIG = b"#BOOTCONFIG\n"
 MODULES = ("lib/modules/", "usr/lib/modules/")
 
 
@@ -34,20 +37,21 @@ class Initrd:
     """What was found in an initrd that is whole.
 
     `compressions` has a name for each archive ('' for a plain one); `kernels` are the versions that
-    it has modules for: the names below `lib/modules` and `usr/lib/modules`.
+    it has modules for: the names below `lib/modules` and `usr/lib/modules`. `unread` names a
+    compression that kernels know and we do not (`lzo`): from there on nothing was looked at.
     """
 
     archives: int
     compressions: tuple[str, ...]
     members: int
     kernels: frozenset[str]
+    unread: str = ""
 
 
 def read_initrd(file: Path) -> Initrd:
     """Read an initrd to its end.
 
-    Raises `FormatError` where it is no initrd, is damaged or cut, expands to more than 4 GiB, or
-    has a compression that isn't read (lzo).
+    Raises `FormatError` where it is no initrd, is damaged or cut, or expands to more than 4 GiB.
     """
     with file.open("rb", buffering=0) as stream:
         return read_initrd_stream(stream)
@@ -56,6 +60,8 @@ def read_initrd(file: Path) -> Initrd:
 def read_initrd_stream(stream: BinaryIO) -> Initrd:
     """Do what `read_initrd` does, from an open file."""
     feed = feed_of(stream)
+    if after_uimage(feed) not in {"", "initrd"}:
+        raise FormatError("is no initrd: it is another image of U-Boot's")
     head = feed.peek(HEAD_SIZE)
     if not at_archive(head) and head.strip(b"\0"):
         check_head(head)
@@ -63,7 +69,12 @@ def read_initrd_stream(stream: BinaryIO) -> Initrd:
     feed.skip_zeros()
     while head := feed.peek(SNIFF):
         form = compression_of(head)
+        if head.startswith(LZO):
+            found.unread = "lzo"
+            return found.initrd()
         if not form and not at_archive(head):
+            if found.compressions and _ends_with_bootconfig(feed):
+                break
             raise _neither(feed, found)
         try:
             if form:
@@ -93,6 +104,17 @@ def _read_compressed(feed: Feed, form: str, found: _Found) -> None:
     found.expanded += inner.position
 
 
+def _ends_with_bootconfig(feed: Feed) -> bool:
+    """Look at what the rest of a file ends with: parameters of the kernel, in a form of its own."""
+    start, tail = feed.position, b""
+    while chunk := feed.chunk():
+        tail = (tail + chunk)[-len(BOOTCONFIG) :]
+    if tail == BOOTCONFIG:
+        return True
+    feed.position = start
+    return False
+
+
 def _neither(feed: Feed, found: _Found) -> FormatError:
     if not found.compressions:
         return FormatError(
@@ -112,6 +134,7 @@ class _Found:
         self.members = 0
         self.expanded = 0
         self.kernels: set[str] = set()
+        self.unread = ""
 
     def read(self, feed: Feed, form: str) -> None:
         """Read one archive."""
@@ -139,4 +162,5 @@ class _Found:
             compressions=tuple(self.compressions),
             members=self.members,
             kernels=frozenset(self.kernels),
+            unread=self.unread,
         )

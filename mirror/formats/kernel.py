@@ -11,7 +11,7 @@ from mirror.formats.errors import FormatError
 from mirror.formats.expand import expand
 from mirror.formats.feed import Feed, feed_of
 from mirror.formats.head import check_head
-from mirror.formats.kernel_headers import Layout, layout_of
+from mirror.formats.kernel_headers import Layout, after_uimage, layout_of
 from mirror.formats.sniff import SNIFF, compression_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class KernelImage:
     """A kernel.
 
     `arch` is Debian's name of the architecture, '' for an old kernel of x86 that doesn't say;
-    `form` is `bzImage`, `zImage`, `arm64 Image`, `riscv Image`, `EFI zboot`, `ELF` or `s390 Image`;
+    `form` is `bzImage`, `zImage`, `arm64 Image`, `riscv Image`, `EFI zboot`, `EFI stub`, `ELF` or
+    `s390 Image`;
     `compression` is of the file as a whole (`gzip` for the kernels of arm64 in Ubuntu). `version`
     is '' where the image doesn't say, or only in a part that is packed with xz or lzma, which costs
     too much to look at.
@@ -58,7 +59,9 @@ def read_kernel(file: Path) -> KernelImage:
 
 def read_kernel_stream(stream: BinaryIO) -> KernelImage:
     """Do what `read_kernel` does, from an open file."""
-    feed = feed_of(stream)
+    feed = Feed(within(feed_of(stream).chunks(), LIMIT))
+    if after_uimage(feed) not in {"", "kernel"}:
+        raise FormatError("is no kernel: it is another image of U-Boot's")
     form = compression_of(feed.peek(SNIFF))
     if not form:
         return _read(feed)
@@ -88,9 +91,11 @@ def _read(feed: Feed) -> KernelImage:
 def _version_in_payload(feed: Feed, layout: Layout) -> str:
     feed.skip(layout.payload)
     form = compression_of(feed.peek(SNIFF))
+    packed = Feed(_part(feed, layout.payload_size)) if layout.payload_size else feed
+    if not form:
+        return _banner(packed)
     if form not in QUICK:
         return ""
-    packed = Feed(_part(feed, layout.payload_size)) if layout.payload_size else feed
     return _banner(Feed(within(expand(packed, form), LIMIT)))
 
 

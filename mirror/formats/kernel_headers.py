@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mirror.formats.elf import elf_arch
 from mirror.formats.errors import FormatError
 from mirror.formats.expand import expand
 from mirror.formats.feed import Feed
 from mirror.formats.sniff import compression_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECTOR = 512
 PE_MACHINES = {
@@ -32,6 +36,9 @@ VERSION = re.compile(rb"[!-~]{1,128}")
 RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})")
 ELF_INTERPRETER = 3
 ELF_HEAD = 64
+UIMAGE_MAGIC, UIMAGE_HEAD = b"\x27\x05\x19\x56", 64
+"""What U-Boot wants in front of a kernel or an initrd: `mkimage` writes it."""
+LINUX_SECTION = b".linux\0\0"
 S390_TRAILER = b"\0\0\0\x20zIPL"
 S390_TRAILER_SINCE = (6, 1)
 
@@ -55,12 +62,24 @@ class Layout:
     trailer: bytes = b""
 
 
+def after_uimage(feed: Feed) -> str:
+    """Pass over U-Boot's header; return what is behind it: `kernel`, `initrd`, `something else`.
+
+    '' where there is no such header.
+    """
+    head = feed.peek(UIMAGE_HEAD)
+    if len(head) < UIMAGE_HEAD or not head.startswith(UIMAGE_MAGIC):
+        return ""
+    feed.skip(UIMAGE_HEAD)
+    return {2: "kernel", 3: "initrd"}.get(head[30], "something else")
+
+
 def layout_of(head: bytes) -> Layout | None:
     """Return what the first MiB of an image says; None where it is no kernel.
 
     Raises `FormatError` where the header contradicts itself.
     """
-    for reader in (_zboot, _x86, _arm64, _riscv, _arm, _elf, _s390):
+    for reader in (_zboot, _x86, _arm64, _riscv, _arm, _elf, _s390, _unified):
         if layout := reader(head):
             return layout
     return None
@@ -138,6 +157,15 @@ def _zboot(head: bytes) -> Layout | None:
     return Layout(arch, "EFI zboot", max(extent, offset + size), None, offset, size)
 
 
+def _unified(head: bytes) -> Layout | None:
+    """Read an EFI stub with a kernel as a section: Ubuntu's for arm64 since 25.10 (stubble)."""
+    arch, extent = _pe(head)
+    for name, size, start in _sections(head) if arch else ():
+        if name == LINUX_SECTION and start and size:
+            return Layout(arch, "EFI stub", extent, None, start, size)
+    return None
+
+
 def _elf(head: bytes) -> Layout | None:
     arch = elf_arch(head)
     if not arch or len(head) < 64:
@@ -155,7 +183,8 @@ def _elf(head: bytes) -> Layout | None:
         raise FormatError("is no kernel: an ELF file with nothing to load")
     for number in range(count):
         fields = struct.unpack_from(order + form, head, programs + size * number)
-        if fields[0] == ELF_INTERPRETER:
+        # What old tools wrap around a kernel of POWER asks for an interpreter, as a program does.
+        if fields[0] == ELF_INTERPRETER and not arch.startswith("p"):
             raise FormatError("is no kernel: it is a program")
         file_size = fields[5] if head[4] == 2 else fields[4]
         extent = max(extent, fields[at] + file_size)
@@ -185,14 +214,21 @@ def _pe(head: bytes) -> tuple[str, int]:
         return "", 0
     machine, count = struct.unpack_from("<HH", head, at + 4)
     (optional_size,) = struct.unpack_from("<H", head, at + 20)
-    sections = at + 24 + optional_size
-    if len(head) < sections + 40 * count:
+    if len(head) < at + 24 + optional_size + 40 * count:
         raise FormatError("is cut: it ends in its EFI header")
     extent = _signature_end(head, at + 24, optional_size)
-    for number in range(count):
-        size, start = struct.unpack_from("<II", head, sections + 40 * number + 16)
+    for _, size, start in _sections(head):
         extent = max(extent, start + size if size else 0)
     return PE_MACHINES.get(machine, f"machine {machine}"), extent
+
+
+def _sections(head: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Give the name, the size and the place of each section of an EFI image that has a header."""
+    (at,) = struct.unpack_from("<I", head, 60)
+    (count,) = struct.unpack_from("<H", head, at + 6)
+    (optional_size,) = struct.unpack_from("<H", head, at + 20)
+    for number in range(count):
+        yield struct.unpack_from("<8s8xII", head, at + 24 + optional_size + 40 * number)
 
 
 def _signature_end(head: bytes, optional: int, size: int) -> int:

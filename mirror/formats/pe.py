@@ -48,9 +48,12 @@ _CERTIFICATE = struct.Struct("<IHH")
 _SIGNATURES = 4
 """Which of the data directories says where the signatures are."""
 _REVISIONS = {0x0100, 0x0200}
-_PKCS = 0x0002
+_PKCS, _GUID = 0x0002, 0x0EF1
+"""Kinds of certificate that firmware takes."""
 _SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
 """The object identifier that PKCS #7 signed data begins with, in DER."""
+_NAKED = bytes.fromhex("020101")
+"""What is in its place where a signer left it out: the version. Firmware takes that too."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ def _is_signed(table: bytes) -> bool:
     """Say whether a table holds certificates from its begin to its end, one with a signature."""
     signatures = 0
     at = 0
-    while at < len(table):
+    end = len(table.rstrip(b"\0"))
+    while at < end:
         if len(table) - at < _CERTIFICATE.size:
             return False
         length, revision, kind = _CERTIFICATE.unpack_from(table, at)
@@ -172,6 +176,7 @@ def _is_signed(table: bytes) -> bool:
             return False
         if kind == _PKCS:
             signatures += _is_signed_data(table[at + _CERTIFICATE.size : at + length])
+        signatures += kind == _GUID
         at += length + -length % 8
     return signatures > 0
 
@@ -186,4 +191,5 @@ def _is_signed_data(content: bytes) -> bool:
         length, start = int.from_bytes(content[2 : 2 + count]), 2 + count
         if not 1 <= count <= 4:
             return False
-    return length <= len(content) - start and content.startswith(_SIGNED_DATA, start)
+    begins = content.startswith((_SIGNED_DATA, _NAKED), start)
+    return length <= len(content) - start and begins

@@ -22,6 +22,8 @@ class Source:
         self._buffer = b""
         self._at = 0
         self._before = 0
+        self.spent = 0
+        """How many bytes of headers and maps were read beside the header of each member."""
 
     @property
     def position(self) -> int:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror.formats import FormatError
+from mirror.formats import FormatError, archive
 from mirror.formats.archive import Member, read_archive
 
 LIMIT = 1 << 28
@@ -351,6 +351,13 @@ def test_damage_after_the_last_member_counts_too():
     data = gzip.compress(header("a", BODY) + END)
     with pytest.raises(FormatError):
         read(data[:-6] + bytes([data[-6] ^ 1]) + data[-5:])
+
+
+def test_extension_headers_without_end_are_refused(monkeypatch):
+    monkeypatch.setattr(archive, "_MAX_ALL_EXTENSIONS", 100_000)
+    long = header("././@LongLink", b"a" * 3000 + b"\0", b"L")
+    assert len(read((long + header("x")) * 30 + END)) == 30
+    refused((long + header("x")) * 40 + END, "more than 100,000 bytes of extension headers")
 
 
 def test_a_bomb_is_stopped():

@@ -153,6 +153,31 @@ def test_blocks_that_hold_nothing_end_nothing():
     assert expand(data) == SMALL
 
 
+CRUMBS = {
+    "gzip": packed(b"", "gzip") * 20_000,
+    "gzip of a byte each": packed(b"x", "gzip") * 20_000,
+    "xz": packed(b"", "xz") * 20_000,
+    "bzip2": packed(b"x", "bzip2") * 20_000,
+    "lz4": packed(b"", "lz4") * 20_000,
+    "lz4-legacy blocks": b"\x02\x21\x4c\x18" + b"\1\0\0\0\0" * 20_000,
+    "zstd": packed(b"", "zstd") * 20_000,
+    "zstd to skip": packed(b"", "zstd") + b"\x50\x2a\x4d\x18\0\0\0\0" * 20_000,
+    "zstd blocks": b"\x28\xb5\x2f\xfd\0\x58" + bytes(60_000) + b"\1\0\0",
+}
+
+
+@pytest.mark.parametrize("form", CRUMBS)
+def test_crumbs_without_end_are_refused(form):
+    with pytest.raises(FormatError, match=r"^has 10,\d\d\d pieces of .* that hold next to nothing"):
+        expand(CRUMBS[form])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_many_members_of_some_size_are_read(form):
+    member = packed(SMALL * 6, form)
+    assert len(expand(member * 11_000, 1 << 30)) == 11_000 * 6 * len(SMALL)
+
+
 def test_zstd_frames_that_do_not_know_their_size():
     maker = zstandard.ZstdCompressor(write_content_size=False).compressobj()
     data = maker.compress(CONTENT) + maker.flush()

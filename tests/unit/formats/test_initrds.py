@@ -82,6 +82,46 @@ def test_checksums_are_looked_at():
         read(bytes(bad))
 
 
+def test_only_files_have_checksums():
+    archive = bytearray(cpio({"etc/link": b"target"}, checksums=True))
+    at = archive.index(b"etc/link") - 110
+    archive[at + 14 : at + 22] = b"0000A1FF"
+    archive[at + 102 : at + 110] = b"00000000"
+    assert read(bytes(archive)).members == 2
+
+
+def test_a_name_may_be_filled_up_with_zeros():
+    name = "lib/modules/6.1.0-9"
+    filled = cpio({name + "\0" * 500: b"x" * 5000})
+    assert read(filled) == Initrd(1, ("",), 3, frozenset({"6.1.0-9"}))
+
+
+def test_parameters_may_come_last():
+    data = initrd_image(VERSION, FILL)
+    config = b"kernel { quiet }\n" + bytes(8) + b"#BOOTCONFIG\n"
+    assert read(data + bytes(3) + config) == read(data)
+    assert read(data + b"x" * 300_000 + config) == read(data)
+    with pytest.raises(FormatError, match=f"at byte {len(data)}, behind archive 1"):
+        read(data + config + b"x")
+    with pytest.raises(FormatError, match=r"^is no initrd"):
+        read(config)
+
+
+def test_what_is_packed_with_lzo_is_not_looked_at():
+    lzo = b"\x89LZO\0\r\n\x1a\n" + FILL
+    assert read(lzo) == Initrd(0, (), 0, frozenset(), "lzo")
+    early = cpio({"kernel/x86/microcode/GenuineIntel.bin": FILL})
+    assert read(early + lzo) == Initrd(1, ("",), 4, frozenset(), "lzo")
+
+
+def test_an_initrd_for_u_boot():
+    head = b"\x27\x05\x19\x56".ljust(30, b"x") + b"\3" + bytes(33)
+    data = initrd_image(VERSION, FILL, compression="gzip")
+    assert read(head + data) == read(data)
+    with pytest.raises(FormatError, match=r"^is no initrd: it is another image of U-Boot"):
+        read(head.replace(b"\3", b"\2") + data)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_cut_anywhere_is_found(form):
     data = initrd_image(VERSION, FILL[:50], compression=form, microcode=True)

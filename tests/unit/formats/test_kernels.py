@@ -8,7 +8,14 @@ from format_damage import damaged, only_refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror.formats import FormatError, KernelImage, check_content, read_kernel, read_kernel_stream
+from mirror.formats import (
+    FormatError,
+    KernelImage,
+    check_content,
+    kernel,
+    read_kernel,
+    read_kernel_stream,
+)
 from mirror.testing import artefacts, kernels
 from mirror.testing.artefacts import noise
 
@@ -165,10 +172,66 @@ def test_other_files_are_no_kernels(data):
 
 
 def test_a_program_is_no_kernel():
-    program = bytearray(IMAGES["ppc64el"])
+    program = bytearray(kernels.elf("riscv64", FILL))
     struct.pack_into("<I", program, 64, 3)
     with pytest.raises(FormatError, match=r"^is no kernel: it is a program$"):
         read(bytes(program))
+
+
+def test_old_kernels_of_power_look_like_programs():
+    wrapped = bytearray(IMAGES["ppc64el"])
+    struct.pack_into("<I", wrapped, 64, 3)
+    assert read(bytes(wrapped)).arch == "ppc64el"
+
+
+def efi_stub(inner: bytes, section: bytes = b".linux") -> bytes:
+    """Return an EFI program with a section of its own for the kernel that it starts."""
+    stub = bytearray(artefacts.efi_binary("stub", 5000, arch="arm64"))
+    table = stub.index(b".text")
+    stub[table + 40 : table + 80] = struct.pack(
+        "<8sIIIIIIHHI", section, len(inner), 0x9000, len(inner), len(stub), 0, 0, 0, 0, 0
+    )
+    struct.pack_into("<H", stub, artefacts.PE_AT + 6, 2)
+    return bytes(stub) + inner
+
+
+@pytest.mark.parametrize(
+    ("inner", "version"),
+    [
+        (IMAGES["arm64"], VERSION),
+        (PACKED["packed-gzip"], VERSION),
+        (ZBOOT["zboot-gzip"], ""),
+        (PACKED["packed-xz"], ""),
+    ],
+)
+@pytest.mark.parametrize("form", ["", "gzip"])
+def test_a_stub_with_the_kernel_as_a_section(inner, version, form):
+    packed = kernels.packed(efi_stub(inner), form)
+    assert read(packed) == KernelImage("arm64", "EFI stub", version, form)
+    with pytest.raises(FormatError, match=r"^is cut"):
+        read(efi_stub(inner)[:-1])
+
+
+def test_an_efi_program_is_no_kernel():
+    with pytest.raises(FormatError, match=r"^is no kernel of any kind"):
+        read(efi_stub(IMAGES["arm64"], b".other"))
+
+
+def uimage(kind: int, content: bytes) -> bytes:
+    return b"\x27\x05\x19\x56".ljust(30, b"x") + bytes([kind]) + bytes(33) + content
+
+
+def test_a_kernel_for_u_boot():
+    assert read(uimage(2, IMAGES["armhf"])) == read(IMAGES["armhf"])
+    assert read(uimage(2, PACKED["packed-gzip"])) == read(PACKED["packed-gzip"])
+    with pytest.raises(FormatError, match=r"^is no kernel: it is another image of U-Boot"):
+        read(uimage(3, IMAGES["armhf"]))
+
+
+def test_a_kernel_of_any_size_is_not_read(monkeypatch):
+    monkeypatch.setattr(kernel, "LIMIT", 1 << 20)
+    with pytest.raises(FormatError, match=r"^expands to more than 1 MiB"):
+        read(IMAGES["arm64"] + bytes(1 << 20))
 
 
 def test_an_elf_file_without_segments_is_no_kernel():

@@ -133,6 +133,16 @@ def test_a_table_of_zeros_is_no_signature():
     assert not read(data[:table] + bytes(len(data) - table)).signed
 
 
+def test_signatures_that_firmware_takes_as_well():
+    data, table = signed()
+    longer = patched(data + bytes(16), TABLE_AT + 4, "<I", len(data) - table + 16)
+    assert read(longer).signed
+    naked = bytearray(data)
+    naked[table + 12 : table + 15] = b"\x02\x01\x01"
+    assert read(bytes(naked)).signed
+    assert read(patched(data, table + 6, "<H", 0x0EF1)).signed
+
+
 def test_two_signatures():
     data, table = signed()
     both = patched(data + data[table:], TABLE_AT + 4, "<I", 2 * (len(data) - table))
