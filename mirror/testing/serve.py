@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,39 +69,40 @@ def serve_in_thread(
 
 @contextlib.contextmanager
 def in_thread(serving: contextlib.AbstractAsyncContextManager[str]) -> Iterator[str]:
-    """Enter an async server in a thread of its own; yield the URL that it yields."""
-    ready: list[str | BaseException] = []
-    started = threading.Event()
+    """Enter an async server in a thread of its own; yield the URL that it yields.
+
+    What keeps it from starting is raised here, and so is what goes wrong when it ends.
+    """
+    started: Future[str] = Future()
+    ended: Future[None] = Future()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
         async with serving as url:
-            ready.append(url)
-            started.set()
+            started.set_result(url)
             await stop.wait()
 
     def run() -> None:
         try:
             loop.run_until_complete(serve())
-        except OSError as error:
-            ready.append(error)
+        except BaseException as error:  # noqa: BLE001  (raised in the thread that waits)
+            (ended if started.done() else started).set_exception(error)
+        else:
+            ended.set_result(None)
         finally:
             _end_tasks(loop)
             loop.close()
-            started.set()
 
     thread = threading.Thread(target=run, name="serve-directory", daemon=True)
     thread.start()
-    started.wait()
-    outcome = ready[0]
-    if isinstance(outcome, BaseException):
-        raise outcome
+    url = started.result()
     try:
-        yield outcome
+        yield url
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
+    ended.result()
 
 
 def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:

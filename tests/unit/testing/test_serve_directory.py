@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import urllib.error
 import urllib.request
 
 import aiohttp
 import pytest
 
-from mirror.testing.serve import serve_directory, serve_in_thread
+from mirror.errors import NoSpace
+from mirror.testing.serve import in_thread, serve_directory, serve_in_thread
 
 BODY = bytes(range(256)) * 40
 
@@ -110,3 +112,32 @@ def test_a_port_in_use_is_said_at_once(root):
         port = int(url.rpartition(":")[2])
         with pytest.raises(OSError, match="in use"), serve_in_thread(root, port=port):
             pass
+
+
+@contextlib.asynccontextmanager
+async def failing(error: BaseException, *, at_start: bool):
+    if at_start:
+        raise error
+    yield "http://127.0.0.1:1"
+    raise error
+
+
+@pytest.mark.parametrize("error", [KeyError("key"), NoSpace("full"), SystemExit(3)])
+def test_whatever_keeps_a_server_from_starting_is_raised(error):
+    with pytest.raises(type(error)) as raised, in_thread(failing(error, at_start=True)):
+        pytest.fail("it has not started")
+    assert raised.value is error
+
+
+def test_what_goes_wrong_at_its_end_is_raised():
+    with pytest.raises(ValueError, match="at the end"):  # noqa: SIM117
+        with in_thread(failing(ValueError("at the end"), at_start=False)) as url:
+            assert url == "http://127.0.0.1:1"
+
+
+def test_what_goes_wrong_meanwhile_is_not_hidden_by_its_end():
+    with (
+        pytest.raises(KeyError, match="meanwhile"),
+        in_thread(failing(ValueError("at the end"), at_start=False)),
+    ):
+        raise KeyError("meanwhile")
