@@ -75,7 +75,10 @@ class Derived(msgspec.Struct, frozen=True):
 
 
 class Package(msgspec.Struct, frozen=True):
-    """A package that is installed in an image."""
+    """A package that is installed in an image; `version` as the distribution writes it.
+
+    There is no space in `name`; in `version` there may be single ones: `latest/stable 1748`.
+    """
 
     name: str
     version: str

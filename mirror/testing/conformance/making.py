@@ -73,7 +73,7 @@ class MakingChecks:
                 len(first) <= _MOST_PACKAGES and len(set(first)) == len(first),
                 f"{product.name}: packages lists {len(first)}, some of them twice",
             )
-            odd = [each for each in first if not _is_package(each)]
+            odd = [each for each in first if not is_package(each)]
             must(not odd, f"{product.name}: no package with a version: {odd[:3]}")
             listed_any = listed_any or bool(first)
         must(
@@ -115,11 +115,11 @@ def _item(derived: Derived, folder: Path) -> Item:
     return Item(derived.name, derived.ftype, derived.path, digest, len(data), derived.attributes)
 
 
-def _is_package(package: Package) -> bool:
-    return all(
-        isinstance(each, str) and each and each.isprintable() and " " not in each
-        for each in (package.name, package.version)
-    )
+def is_package(package: Package) -> bool:
+    """Say whether it has a name, without a space, and a version, with no more than single ones."""
+    name, version = package.name, package.version
+    texts = all(isinstance(each, str) and each and each.isprintable() for each in (name, version))
+    return texts and " " not in name and " ".join(version.split()) == version
 
 
 def _check_packages(
