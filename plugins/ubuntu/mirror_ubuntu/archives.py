@@ -6,6 +6,7 @@ by their names.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from mirror.formats import (
@@ -29,12 +30,16 @@ if TYPE_CHECKING:
 
 _LIMIT = 256 << 20
 """What an archive may expand to, in bytes; GRUB's have some 4 MB."""
-_MEMBERS = 2000
+_MEMBERS = 20_000
+"""Those that bring all modules of GRUB have some 300 for each platform."""
+_SHOWN = 5
+"""How many findings of one code are shown of an archive."""
 
 _EFI = {"amd64": "x64", "arm64": "aa64", "i386": "ia32", "armhf": "arm", "riscv64": "riscv64"}
 """Debian's name of an architecture, and the one in the names of EFI binaries."""
 _OPEN_FIRMWARE = {"powerpc", "ppc64", "ppc64el"}
 _BIOS = {"i386"}
+_TEXTS = (".cfg", ".html", ".txt", ".xml")
 
 
 class _Wanted(NamedTuple):
@@ -46,6 +51,15 @@ class _Wanted(NamedTuple):
 
 def check_archives(firmware: str, arch: str, files: Mapping[str, Path]) -> Iterable[Finding]:
     """Yield what is wrong with the archives of a version, by item name."""
+    count: Counter[tuple[str, str]] = Counter()
+    for each in _check_archives(firmware, arch, files):
+        kind = each.code, each.where.partition(":")[0]
+        count[kind] += 1
+        if count[kind] <= _SHOWN:
+            yield each
+
+
+def _check_archives(firmware: str, arch: str, files: Mapping[str, Path]) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for item, file in files.items():
         members: list[str] = []
@@ -70,13 +84,15 @@ def _check_archive(
 ) -> Iterator[Finding]:
     """Read an archive to its end; the names of its regular files go to `members`."""
     check_content(file)
-    taken: set[str] = set()
+    asked = _asked(item, firmware, arch)
+    taken: dict[str, str] = {}
     for member, stream in read_archive(file, limit=_LIMIT, members=_MEMBERS):
         where = f"{item}: {member.name}"
         if member.kind == "dir" and not member.climbs:
             continue
         harm = _harm(member, taken)
-        taken.add(member.name)
+        twice = member.name in taken
+        taken[member.name] = member.kind
         if harm:
             said = f"the {item} is not safe to unpack: {shown(member.name)} {harm}"
             yield finding("bootloaders-member-unsafe", _line(where), said)
@@ -85,10 +101,17 @@ def _check_archive(
             yield finding("bootloaders-member-link", _line(where), said)
         else:
             members.append(member.name)
-            yield from _check_member(item, member, stream, firmware, arch)
+            if twice:
+                said = f"the {item} has two {shown(member.name)}: the last one counts"
+                yield finding("bootloaders-member-twice", _line(where), said)
+            for each in _check_member(item, member, stream, firmware, arch):
+                if member.name in asked:
+                    yield each
+                elif member.size:
+                    yield finding("bootloaders-member-other", each.where, each.message)
 
 
-def _harm(member: Member, taken: set[str]) -> str:
+def _harm(member: Member, taken: Mapping[str, str]) -> str:
     """Return what unpacking a member would do, in a clause; '' where it is harmless."""
     if member.climbs:
         return "leads out of the directory that it is unpacked in"
@@ -96,7 +119,8 @@ def _harm(member: Member, taken: set[str]) -> str:
         return "links out of the directory that it is unpacked in"
     if member.kind in {"device", "other"}:
         return "is a device, or nothing that is known"
-    return "is in it twice" if member.name in taken else ""
+    kinds = {member.kind, taken.get(member.name, member.kind)}
+    return "is in it twice, and not as a file" if member.name in taken and kinds != {"file"} else ""
 
 
 def _check_member(
@@ -108,7 +132,8 @@ def _check_member(
             yield from _check_efi(item, where, member, stream, arch)
             return
         head = stream.read(min(member.size, HEAD_SIZE))
-        check_head(head)
+        if not member.name.endswith(_TEXTS):
+            check_head(head)
     except FormatError as error:
         said = f"the {item} has a {name} that {error}"
         yield finding("bootloaders-member-content", where, said)
@@ -153,6 +178,12 @@ def _check_wanted(item: str, wanted: _Wanted, members: set[str]) -> Iterator[Fin
         if lacking:
             said = f"the {item} lacks {', '.join(lacking)}, which machines ask for"
             yield finding(code, item, said)
+
+
+def _asked(item: str, firmware: str, arch: str) -> set[str]:
+    """Return the names of all that machines may ask for; what else is there may be anything."""
+    wanted = _wanted(item, firmware, arch, ["lpxelinux.0"])
+    return {name for group in (*wanted.needed, *wanted.asked) for name in group}
 
 
 def _wanted(item: str, firmware: str, arch: str, members: list[str]) -> _Wanted:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from mirror.api import Finding, Product, Version
 
-_AMD64 = {"amd64", "i386"}
+_ARCHES = {"amd64", "arm64", "armhf", "i386", "ppc64", "ppc64el", "riscv64", "s390x"}
+_ALSO = {"i386": {"amd64"}, "ppc64": {"powerpc"}, "ppc64el": {"powerpc"}}
+"""Kernels of amd64 run the programs of i386; what is wrapped around those of POWER may be older."""
 
 
 def check_kernel(
@@ -40,7 +42,11 @@ def check_initrd(version: Version, file: Path, kernel: KernelImage | None) -> It
         return
     if not initrd.kernels:
         said = "the boot-initrd has no modules of any kernel"
+        if initrd.unread:
+            said = f"the boot-initrd is packed with {initrd.unread}: its modules were not looked at"
         yield finding("ubuntu-initrd-modules", "boot-initrd", said)
+        return
+    if initrd.unread:
         return
     where = "boot-initrd: lib/modules"
     some = ", ".join(shown(each) for each in sorted(initrd.kernels)[:3])
@@ -58,8 +64,8 @@ def check_initrd(version: Version, file: Path, kernel: KernelImage | None) -> It
 
 
 def _check_arch(kernel: KernelImage, arch: str) -> Iterable[Finding]:
-    # A kernel of amd64 boots the programs of i386 too; some kernels don't say what they are for.
-    fits = kernel.arch in {arch, ""} or (arch == "i386" and kernel.arch in _AMD64)
+    # Some kernels don't say what they are for, and of some architectures we don't know the names.
+    fits = kernel.arch in {arch, ""} or arch not in _ARCHES or kernel.arch in _ALSO.get(arch, ())
     if not fits:
         said = f"the boot-kernel is for {kernel.arch} ({kernel.form}), not for {shown(arch)}"
         yield finding("ubuntu-kernel-arch", "boot-kernel", said)

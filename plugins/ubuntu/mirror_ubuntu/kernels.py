@@ -44,6 +44,8 @@ KNOWN = {*FLAVOURS, *_OF_DEBIAN, *_OF_CLOUDS}
 
 _ALSO = {
     # These packages bring the generic kernel, with fewer modules or other boot parameters.
+    ("kvm", "generic"),
+    ("oem", "generic"),
     ("virtual", "generic"),
     ("lowlatency", "generic"),
     ("lowlatency-64k", "generic-64k"),
@@ -74,7 +76,11 @@ _PACKAGE = re.compile(
     r"(?:-hwe-\d\d\.\d\d|-lts-[a-z]+|-\d{1,2}\.\d{1,2}[a-z]?)?(?:-edge)?",
     re.ASCII,
 )
-_ONE_KERNEL = re.compile(r"linux-image-(?:unsigned-)?(?P<version>\d+\.\d+\.\d+-\d.*)", re.ASCII)
+_ONE_KERNEL = re.compile(
+    r"linux-(?:signed-)?image-(?:unsigned-|extra-)?(?P<version>\d+\.\d+\.\d+-\d[^:=]*?)"
+    r"(?:-unsigned)?(?:[:=].*)?",
+    re.ASCII,
+)
 _VERSION = re.compile(r"\d+(?:\.\d+)+[^-]*(?:-\d[^-]*)?-(?P<flavour>[a-z].*|\d{3}(?:-.*)?)")
 _NUMBERS = re.compile(r"(\d+)\.(\d+)")
 
@@ -145,10 +151,22 @@ def version_flavour(version: str) -> str:
 
 
 def agree(package: str, kernel: str) -> bool | None:
-    """Say whether a package of one flavour may bring a kernel of another; None: who knows."""
+    """Say whether a package of one flavour may bring a kernel of another; None: who knows.
+
+    A flavour ends as another one: its package then brings the kernel of that, in time. What never
+    happens is that the generic package, or Debian's, brings a special kernel, nor that the size of
+    pages changes.
+    """
     if not package or not kernel or package == kernel or (package, kernel) in _ALSO:
         return True
-    return False if package in KNOWN and kernel in KNOWN else None
+    if not (package in KNOWN and kernel in KNOWN):
+        return None
+    certain = package in {GENERIC, *_OF_DEBIAN} or _has_64k(package) != _has_64k(kernel)
+    return False if certain else None
+
+
+def _has_64k(flavour: str) -> bool:
+    return flavour == "largemem" or flavour.endswith("-64k")
 
 
 def numbers(version: str) -> tuple[int, int] | None:

@@ -29,20 +29,31 @@ def read_manifest(file: Path) -> tuple[Package, ...]:
 
     Raises `FormatError` where it is no list of packages, or lists none.
     """
+    return parse_manifest(read_text(file))
+
+
+def read_text(file: Path) -> str:
+    """Return a manifest as text; what is longer than any is cut, and then refused by its length.
+
+    Raises `FormatError` where it is none: a web page, nothing, no UTF-8, binary.
+    """
     with file.open("rb") as stream:
         data = stream.read(MAX_SIZE + 1)
-    if len(data) > MAX_SIZE:
-        raise FormatError(f"has more than {MAX_SIZE:,} bytes")
     check_head(data)
-    return parse_manifest(data)
-
-
-def parse_manifest(data: bytes) -> tuple[Package, ...]:
-    """Do what `read_manifest` does, for bytes."""
     try:
-        content = data.decode()
+        # The last character may be cut in two.
+        content = data.decode(errors="strict" if len(data) <= MAX_SIZE else "replace")
     except UnicodeDecodeError:
         raise FormatError("is not UTF-8 text") from None
+    if "\0" in content:
+        raise FormatError("is not text")
+    return content
+
+
+def parse_manifest(content: str) -> tuple[Package, ...]:
+    """Do what `read_manifest` does, for its text."""
+    if len(content) > MAX_SIZE:
+        raise FormatError(f"has more than {MAX_SIZE:,} bytes")
     packages: dict[Package, None] = {}
     for number, line in enumerate(content.split("\n"), start=1):
         stripped = line.strip(" \r")

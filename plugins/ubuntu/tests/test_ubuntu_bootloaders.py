@@ -75,8 +75,40 @@ def test_a_file_that_is_in_it_twice(tmp_path):
     [(name, data)] = members(subject.files["grub2"]).items()
     one = artefacts.tar({name: data})
     subject.files["grub2"] = one.rstrip(b"\0") + bytes(-len(one.rstrip(b"\0")) % 512) + one
-    assert subject.codes() == ["error bootloaders-member-unsafe"]
-    assert "twice" in subject.said
+    assert subject.codes() == ["warning bootloaders-member-twice"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("x86_64-efi/video.lst", b"", []),
+        ("x86_64-efi/normal.mod", b"\x7fELF" + bytes(500), []),
+        ("doc/index.html", spoil.web_page(), []),
+        ("BOOTX64.CSV", "shimx64.efi,ubuntu\n".encode("utf-16"), []),
+        ("mmx64.efi", artefacts.efi_binary("m", 9000, signed=True), []),
+        ("mmx64.efi", artefacts.efi_binary("m", 9000), ["warning bootloaders-member-other"]),
+        (
+            "bootia32.efi",
+            artefacts.efi_binary("m", 9000, arch="i386", signed=True),
+            ["warning bootloaders-member-other"],
+        ),
+        ("fbx64.efi", b"MZ", ["warning bootloaders-member-other"]),
+        ("notes", bytes(5000), ["warning bootloaders-member-other"]),
+    ],
+)
+def test_a_file_that_no_machine_asks_for(tmp_path, name, data, expected):
+    subject = bootloader(tmp_path, "amd64")
+    good = members(subject.files["shim-signed"])
+    subject.files["shim-signed"] = tar_xz({**good, name: data})
+    assert subject.codes() == expected
+
+
+def test_not_all_of_many_are_shown(tmp_path):
+    subject = bootloader(tmp_path, "amd64")
+    good = members(subject.files["shim-signed"])
+    more = {f"{number}.efi": b"x" for number in range(3000)}
+    subject.files["shim-signed"] = tar_xz({**good, **more})
+    assert subject.codes() == ["warning bootloaders-member-other"] * 5
 
 
 def test_a_name_that_can_not_be_printed(tmp_path):

@@ -6,7 +6,7 @@ import gzip
 import struct
 
 import pytest
-from ubuntu_samples import ARCHES, GA, HWE, manifest, root_image, ubuntu
+from ubuntu_samples import ARCHES, GA, HWE, image, manifest, root_image, ubuntu
 
 from mirror.testing import artefacts, kernels, spoil
 
@@ -99,7 +99,22 @@ def test_a_kernel_of_another_architecture(tmp_path, arch, other):
         ("6.1.0-50-cloud-amd64", "linux-image-cloud-amd64", []),
         ("6.8.0-1001-raspi", "linux-raspi", []),
         (GA, "linux-generic-64k", ["error ubuntu-kernel-flavour"]),
-        (GA, "linux-raspi", ["error ubuntu-kernel-flavour"]),
+        # flavours that have ended, or may
+        (GA, "linux-raspi", ["warning ubuntu-kernel-package"]),
+        (GA, "linux-highbank", ["warning ubuntu-kernel-package"]),
+        (GA, "linux-oem-24.04b", []),
+        (GA, "linux-kvm", []),
+        ("6.8.0-1013-nvidia", "linux-nvidia", []),
+        ("6.8.0-1013-nvidia-64k", "linux-nvidia-64k-hwe-22.04", []),
+        ("6.8.0-1013-nvidia", "linux-nvidia-64k-hwe-22.04", ["error ubuntu-kernel-flavour"]),
+        ("6.8.0-64-lowlatency-64k", "linux-lowlatency-64k-hwe-22.04", []),
+        ("6.11.0-8-generic-64k", "linux-lowlatency-64k-hwe-24.04-edge", []),
+        ("6.8.0-1013-nvidia", "linux-generic", ["error ubuntu-kernel-flavour"]),
+        ("4.4.0-210-generic", "linux-signed-image-4.4.0-210-generic", []),
+        ("4.4.0-210-generic", "linux-image-extra-4.4.0-210-generic:amd64", []),
+        ("5.10.0-8-amd64", "linux-image-5.10.0-8-amd64-unsigned", []),
+        (GA, "linux-image-6.8.0-64-generic=6.8.0-64.67", []),
+        (GA, "linux-signed-image-6.8.0-63-generic", ["error ubuntu-kernel-version"]),
         ("6.8.0-64-generic-64k", "linux-generic", ["error ubuntu-kernel-flavour"]),
         ("6.8.0-64-lowlatency", "linux-generic-hwe-24.04", ["error ubuntu-kernel-flavour"]),
         ("6.1.0-50-amd64", "linux-image-cloud-amd64", ["error ubuntu-kernel-flavour"]),
@@ -150,6 +165,35 @@ def test_the_initrd_of_a_kernel_that_does_not_say_which_it_is(tmp_path):
     assert subject.codes() == ["error ubuntu-initrd-kernel"]
 
 
+def test_an_initrd_that_is_packed_with_lzo(tmp_path):
+    subject = ubuntu(tmp_path)
+    subject.files["boot-initrd"] = b"\x89LZO\0\r\n\x1a\n" + bytes(500)
+    assert subject.codes() == ["warning ubuntu-initrd-modules"]
+    assert "packed with lzo" in subject.said
+    other = artefacts.initrd("o", 3000, version=HWE, compression="")
+    subject.files["boot-initrd"] = other + subject.files["boot-initrd"]
+    assert subject.codes() == []
+
+
+def test_what_is_wrapped_around_a_kernel_of_power_is_older(tmp_path):
+    subject = ubuntu(tmp_path, "ppc64el")
+    wrapper = bytearray(kernels.elf("ppc64", artefacts.noise("k", 9000)))
+    subject.files["boot-kernel"] = bytes(wrapper)
+    assert subject.codes() == ["error ubuntu-kernel-arch"]
+    head = struct.pack(">HHIIIIIHHHHHH", 2, 20, 1, 0, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    load = struct.pack(">8I", 1, 4096, 0, 0, 9000, 9000, 7, 4096)
+    elf = b"\x7fELF\1\2\1".ljust(16, b"\0") + head + load
+    subject.files["boot-kernel"] = elf.ljust(4096, b"\0") + artefacts.noise("k", 9000)
+    assert subject.codes() == []
+
+
+def test_an_architecture_of_which_we_know_nothing(tmp_path):
+    subject = ubuntu(tmp_path, "ppc64el")
+    subject.files["boot-kernel"] = bytes(bytearray(kernels.elf("riscv64", b"x" * 9000)))
+    subject.product = image(arch="sparc64")
+    assert subject.codes() == []
+
+
 def test_names_in_an_initrd_are_shown_as_text(tmp_path):
     subject = ubuntu(tmp_path)
     subject.files["boot-initrd"] = artefacts.cpio({f"lib/modules/\x1b[2J{'x' * 300}/a.ko": b""})
@@ -163,6 +207,25 @@ def test_a_manifest_of_other_kernels_is_a_note(tmp_path):
     assert subject.codes() == ["note ubuntu-kernel-unlisted"]
     subject.files["manifest"] = manifest()
     assert subject.codes() == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"packages": [{"name": "bash"}]}',
+        b"\n",
+        b"bash\t\n",
+        b"bash 5.2 amd64 installed here\n",
+        b"x" * (4 << 20),
+        b"a\t1\n" * (2 << 20),
+        "é".encode() * (3 << 20),
+    ],
+)
+def test_a_manifest_in_another_form_is_a_warning(tmp_path, data):
+    subject = ubuntu(tmp_path)
+    subject.files["manifest"] = data
+    assert subject.codes() == ["warning ubuntu-manifest-unread"]
+    assert len(subject.said) < 300
 
 
 def test_a_manifest_in_another_encoding(tmp_path):

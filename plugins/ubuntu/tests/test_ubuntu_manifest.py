@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from mirror_ubuntu.images import UbuntuImages
-from mirror_ubuntu.manifest import MAX_SIZE, kernels_in, parse_manifest, read_manifest
+from mirror_ubuntu.manifest import MAX_SIZE, kernels_in, parse_manifest, read_manifest, read_text
 from ubuntu_samples import image, version_of
 
 from mirror.api import Package
 from mirror.formats import FormatError
 
-MANIFEST = b"""adduser\t3.137ubuntu1
+MANIFEST = """adduser\t3.137ubuntu1
 libc6:amd64\t2.39-0ubuntu8.4
 linux-image-6.8.0-64-generic\t6.8.0-64.67
 linux-image-generic\t6.8.0-64.67
@@ -33,26 +33,23 @@ def test_packages():
 
 def test_spaces_empty_lines_and_line_ends_do_not_matter():
     expected = (Package("bash", "5.2-1"), Package("dash", "0.5-1"))
-    assert parse_manifest(b"bash 5.2-1\r\n\n\t\n  dash   0.5-1") == expected
+    assert parse_manifest("bash 5.2-1\r\n\n\t\n  dash   0.5-1") == expected
 
 
 def test_a_package_twice_and_in_two_versions():
-    twice = parse_manifest(b"a\t1\na\t2\na\t1\n")
+    twice = parse_manifest("a\t1\na\t2\na\t1\n")
     assert twice == (Package("a", "1"), Package("a", "2"))
 
 
 def test_the_kernels_in_it():
     assert kernels_in(parse_manifest(MANIFEST)) == {"6.8.0-64-generic"}
-    lines = b"linux-image-unsigned-6.8.0-1-raspi:arm64\t1\nlinux-image-amd64\t2\nbash\t5\n"
+    lines = "linux-image-unsigned-6.8.0-1-raspi:arm64\t1\nlinux-image-amd64\t2\nbash\t5\n"
     assert kernels_in(parse_manifest(lines)) == {"6.8.0-1-raspi"}
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"\xff\xfe", "is not UTF-8"),
-        ("bash\t5".encode("utf-16"), "is not UTF-8"),
-        ("bash\t5".encode("utf-16-le"), "characters in line 1"),
         (b"ok\t1\nbash\t5.2\x1b[31m", "characters in line 2"),
         ("ba\u202esh\t5.2".encode(), "characters in line 1"),
         (b"bash\t" + b"5" * 2000, "line 1 of more than 1000"),
@@ -67,13 +64,31 @@ def test_the_kernels_in_it():
 )
 def test_what_is_no_list_of_packages(data, said):
     with pytest.raises(FormatError, match=said) as caught:
-        parse_manifest(data)
+        parse_manifest(data.decode())
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\xff\xfe", "is not UTF-8"),
+        ("bash\t5".encode("utf-16"), "is not UTF-8"),
+        ("bash\t5".encode("utf-16-le"), "is not text"),
+        (b"", "is empty"),
+        (b"<html>", "is a web page"),
+        (b"\xff" * 10, "is not UTF-8"),
+    ],
+)
+def test_what_is_no_text(tmp_path, data, said):
+    file = tmp_path / "blob"
+    file.write_bytes(data)
+    with pytest.raises(FormatError, match=said):
+        read_text(file)
 
 
 def test_a_file(tmp_path):
     file = tmp_path / "blob"
-    file.write_bytes(MANIFEST)
+    file.write_text(MANIFEST)
     assert read_manifest(file) == parse_manifest(MANIFEST)
     ubuntu = UbuntuImages()
     found = ubuntu.packages(image(), version_of("manifest"), {"manifest": file})
