@@ -18,7 +18,7 @@ from mirror.simplestreams.read import parse_index, parse_products
 from mirror.simplestreams.timestamps import parse_updated
 from mirror.simplestreams.verify import INDEX, Seen
 from mirror.store.durable import disk_errors
-from mirror.sync.metadata import unsigned_text
+from mirror.sync.place import unsigned_text
 from mirror.sync.urls import stream_urls
 
 if TYPE_CHECKING:

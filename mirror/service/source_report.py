@@ -14,7 +14,8 @@ from mirror.signing.keyring import keyring_of, keys_of
 from mirror.simplestreams.limits import Limits
 from mirror.simplestreams.verify import Seen
 from mirror.sync.http import open_session
-from mirror.sync.metadata import FetchedStream, fetch_stream
+from mirror.sync.metadata import fetch_stream
+from mirror.sync.place import FetchedStream
 from mirror.sync.sources import verifier_of
 from mirror.sync.urls import stream_urls
 

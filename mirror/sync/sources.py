@@ -16,7 +16,8 @@ from mirror.simplestreams.limits import Limits
 from mirror.simplestreams.verify import INDEX, Seen
 from mirror.sync.events import Emit, SourceChecked
 from mirror.sync.http import open_session
-from mirror.sync.metadata import FetchedStream, Unchanged, Validators, fetch_stream
+from mirror.sync.metadata import fetch_stream
+from mirror.sync.place import FetchedStream, Unchanged, Validators
 from mirror.sync.plan import Offer
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from mirror.signing.verify import Verifier
 from mirror.simplestreams.limits import Limits
 from mirror.sync.events import Event, Note, Retrying
 from mirror.sync.http import open_session
-from mirror.sync.metadata import FetchedStream, Unchanged, Validators, fetch_stream
+from mirror.sync.metadata import fetch_stream
+from mirror.sync.place import FetchedStream, Unchanged, Validators
 from mirror.testing import bad_upstream as bad
 from mirror.testing.bad_upstream import BadUpstream
 from mirror.testing.sample import SampleUpstream

@@ -15,7 +15,7 @@ from aiohttp import web
 from mirror.errors import HttpStatus, MirrorError, SourceInvalid, Stalled
 from mirror.model import BootSource
 from mirror.sync.http import open_session
-from mirror.sync.metadata import unsigned_text
+from mirror.sync.place import unsigned_text
 from mirror.sync.urls import clean_url, show_url, stream_urls
 
 if TYPE_CHECKING:
