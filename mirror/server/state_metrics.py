@@ -13,7 +13,7 @@ from prometheus_client.core import (
 
 from mirror.catalog.tallies import CORRUPT_BLOBS, GC_BLOBS, GC_BYTES, REASONS, SYNC_SECONDS
 from mirror.errors import MirrorError
-from mirror.model import JobState, utcnow
+from mirror.model import JobState, Severity, utcnow
 from mirror.store.census import Census
 from mirror.store.space import free_bytes
 
@@ -34,6 +34,7 @@ class StateMetrics:
     def __init__(self, mirror: Callable[[], Mirror]) -> None:
         self._mirror = mirror
         self._census: Census | None = None
+        self._warned: dict[tuple[object, ...], int] = {}
 
     def families(self) -> list[Metric]:
         """Return all of it; what can't be read is missing, and says so by `mirror_part_up`."""
@@ -45,6 +46,7 @@ class StateMetrics:
             "catalogue": _catalogue,
             "channels": _channels,
             "plugins": _plugins,
+            "releases": self._releases,
             "store": self._store,
             "tls": _tls,
         }
@@ -59,6 +61,23 @@ class StateMetrics:
                 up.add_metric([name], 1)
             found += families
         return found
+
+    def _releases(self, mirror: Mirror) -> Iterator[Metric]:
+        """Count once for each snapshot and day: every product that is published is looked at."""
+        given = (utcnow().date(), mirror.plugins.versions)
+        keys = {channel: (at, *given) for channel, at in mirror.channels.pointers().items()}
+        warned: dict[tuple[object, ...], int] = {}
+        for channel, key in keys.items():
+            if key not in warned:
+                known = self._warned.get(key)
+                warned[key] = _warned_releases(mirror, channel) if known is None else known
+        self._warned = warned
+        yield _by(
+            "channel",
+            "mirror_release_warnings",
+            "Releases of the channel that plugins warn of today: support that ends, or has ended.",
+            [(channel, warned[key]) for channel, key in keys.items()],
+        )
 
     def _store(self, mirror: Mirror) -> Iterator[Metric]:
         if self._census is None:
@@ -182,6 +201,11 @@ def _plugins(mirror: Mirror) -> Iterator[Metric]:
     for labels, count in {**counts, **mirror.catalog.tallies.plugin_failures()}.items():
         failures.add_metric(labels, count)
     yield failures
+
+
+def _warned_releases(mirror: Mirror, channel: str) -> int:
+    grave = [n for n in mirror.images.notices(channel) if n.severity is not Severity.NOTE]
+    return len({(each.os, each.release) for each in grave})
 
 
 def _tls(mirror: Mirror) -> Iterator[Metric]:
