@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from mirror.api import Finding, Severity
 from mirror.formats import FormatError, check_content, compression_of
-from mirror_centos.kernels import check_kernels
-from mirror_centos.manifest import read_manifest
+from mirror_centos.kernels import check_kernels, is_other
+from mirror_centos.manifest import parse_manifest, read_text
 from mirror_centos.releases import release_of
 from mirror_centos.root import CENTOS_FILES, RELEASE_FILES, Root, read_root, shown
 
@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 _COMPRESSIONS = {"root-tgz": "gzip", "root-txz": "xz", "root-tbz": "bzip2"}
 _CENTOS_RELEASE = re.compile(r"CentOS (?:Linux |(Stream) )?release (\d+)")
 _RELEASE_PACKAGE = re.compile(r"centos-((linux|stream)-)?release(\.|$)")
-_OS_RELEASE = re.compile(r"""^([A-Z_]+)=["']?([^"'\n]*)["']?\s*$""", re.MULTILINE)
+_SIBLINGS = {"centos", "fedora", "rhel"}
+"""What systems say that they are like, if curtin deploys them as it does CentOS."""
 
 _HARMS = {
     "centos-climbs": "leads out of the directory that it is unpacked in",
     "centos-below-link": "is below a symbolic link that is absolute or climbs: tar can't unpack it",
     "centos-device": "is a device outside of dev/",
-    "centos-twice": "is there twice, as different kinds of file",
+    "centos-twice": "is there twice, as a directory and as something else",
 }
+_DOUBTFUL_HARMS = {"centos-device"}
+"""Whoever deploys an image runs its programs as root: a device can do no more."""
 
 _BOOT_FILES = {"amd64": ("shimx64.efi", "grubx64.efi"), "arm64": ("shimaa64.efi", "grubaa64.efi")}
 _BOOT_PROGRAMS = {"amd64": ("grub2-install", "efibootmgr"), "arm64": ("efibootmgr",)}
@@ -45,9 +48,15 @@ def check(product: Product, name: str, file: Path, manifest: Path | None) -> Ite
     packages: list[Package] = []
     if manifest is not None:
         try:
-            packages = read_manifest(manifest)
+            text = read_text(manifest)
         except FormatError as error:
             yield _error("centos-manifest", "manifest", f"the manifest {error}")
+            text = ""
+        try:
+            packages = parse_manifest(text) if text else []
+        except FormatError as error:
+            # Machines boot without it: nobody but people reads a manifest.
+            yield _warning("centos-manifest-unread", "manifest", f"the manifest {error}")
     try:
         check_content(file)
         root = read_root(file)
@@ -62,7 +71,8 @@ def check(product: Product, name: str, file: Path, manifest: Path | None) -> Ite
     for code, harm in root.harms.items():
         more = f", and {harm.count - 1:,} more like it" if harm.count > 1 else ""
         first = shown(harm.first)
-        yield _error(code, f"{name}: {first}", f"{first!r} {_HARMS[code]}{more}")
+        found = _warning if code in _DOUBTFUL_HARMS else _error
+        yield found(code, f"{name}: {first}", f"{first!r} {_HARMS[code]}{more}")
     layout = _layout_fault(root)
     if layout:
         # Whatever else would be said follows from this.
@@ -97,28 +107,46 @@ def _release(product: Product, name: str, root: Root) -> Iterator[Finding]:
             what = "the files that name the release are empty, or links to nothing"
             yield _warning("centos-release-unread", where, what)
         return
-    if os_release:
-        where, (is_os, major, stream) = f"{name}: etc/os-release", _from_os_release(os_release)
-    else:
-        where, (is_os, major, stream) = f"{name}: etc/centos-release", _from_text(centos or "")
-    wanted = release_of(product)
+    if not os_release:
+        where = f"{name}: etc/centos-release"
+        yield from _named(product, where, _from_text(centos or ""))
+        return
+    where, about = f"{name}: etc/os-release", _os_release(os_release)
+    is_os, major, stream = _from_os_release(about)
+    if is_os != "centos" and _SIBLINGS.intersection(about.get("ID_LIKE", "").split()):
+        what = f"it is {is_os or 'without a name'}, which is like CentOS but is none"
+        yield _warning("centos-sibling", where, what)
+        yield from _named(product, where, ("centos", major, release_of(product).stream))
+        return
+    if centos and _CENTOS_RELEASE.search(centos):
+        stream = _from_text(centos)[2]
+    yield from _named(product, where, (is_os, major, stream))
+
+
+def _named(product: Product, where: str, said: tuple[str, str, bool]) -> Iterator[Finding]:
+    """Compare the name of a system, its major release, and whether it is Stream."""
+    (is_os, major, stream), wanted = said, release_of(product)
     if is_os != "centos":
         yield _error("centos-release", where, f"it is {is_os or 'without a name'}, not CentOS")
     elif not wanted.major:
         what = f"the name {product.release!r} does not say which CentOS this should be"
         yield Finding(Severity.NOTE, "centos-unknown-release", "", what)
+    elif not major:
+        yield _warning("centos-release-unread", where, "it does not say which version it is")
     elif major != str(wanted.major):
-        what = f"it is CentOS {major or 'of no version'}, not CentOS {wanted.major}"
+        what = f"it is version {major}, not CentOS {wanted.major}"
         yield _error("centos-release", where, what)
-    elif centos and _CENTOS_RELEASE.search(centos):
-        stream = _from_text(centos)[2]
-    if is_os == "centos" and major == str(wanted.major) and stream != wanted.stream:
+    elif stream != wanted.stream:
         what = f"it is CentOS {'Stream' if stream else 'Linux'}; the product is {wanted.title}"
         yield _warning("centos-stream", where, what)
 
 
-def _from_os_release(text: str) -> tuple[str, str, bool]:
-    about = dict(_OS_RELEASE.findall(text))
+def _os_release(text: str) -> dict[str, str]:
+    lines = (line.partition("=") for line in text.splitlines())
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in lines}
+
+
+def _from_os_release(about: dict[str, str]) -> tuple[str, str, bool]:
     major = about.get("VERSION_ID", "").partition(".")[0].lstrip("0")
     stream = "Stream" in about.get("NAME", "")
     return shown(about.get("ID", "").strip()), major if major.isdigit() else "", stream
@@ -132,7 +160,7 @@ def _from_text(text: str) -> tuple[str, str, bool]:
 
 
 def _arch(product: Product, name: str, root: Root) -> Iterator[Finding]:
-    others = {file: arch for file, arch in root.arches.items() if arch != product.arch}
+    others = {file: arch for file, arch in root.arches.items() if is_other(product.arch, arch)}
     if not root.arches:
         what = "there is no program in bin or sbin that is an ELF file"
         yield _warning("centos-no-programs", name, what)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mirror.api import Package
-from mirror.formats import FormatError
+from mirror.formats import FormatError, check_head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,23 +28,39 @@ def read_manifest(file: Path) -> list[Package]:
     A line is `name-version-release.arch`, or a name and a version with space between. Raises
     `FormatError`.
     """
+    return parse_manifest(read_text(file))
+
+
+def read_text(file: Path) -> str:
+    """Return a manifest as text; what is longer than any is cut, and then refused by its length.
+
+    Raises `FormatError` where it is none: a web page, nothing, no UTF-8, binary.
+    """
     with file.open("rb") as stream:
         data = stream.read(MAX_SIZE + 1)
-    if len(data) > MAX_SIZE:
-        raise FormatError(f"has more than {MAX_SIZE:,} bytes")
+    check_head(data)
     try:
-        lines = data.decode().split("\n")
+        # The last character may be cut in two.
+        content = data.decode(errors="strict" if len(data) <= MAX_SIZE else "replace")
     except UnicodeDecodeError:
         raise FormatError("is not UTF-8 text") from None
-    packages = [
-        _package(line.strip(" \t\r"), number)
-        for number, line in enumerate(lines, start=1)
-        if line.strip(" \t\r")
-    ]
+    if "\0" in content:
+        raise FormatError("is not text")
+    return content
+
+
+def parse_manifest(content: str) -> list[Package]:
+    """Do what `read_manifest` does, for its text."""
+    if len(content) > MAX_SIZE:
+        raise FormatError(f"has more than {MAX_SIZE:,} bytes")
+    packages = []
+    for number, line in enumerate(content.split("\n"), start=1):
+        if stripped := line.strip(" \t\r"):
+            packages.append(_package(stripped, number))
+        if len(packages) > MAX_PACKAGES:
+            raise FormatError(f"lists more than {MAX_PACKAGES:,} packages")
     if not packages:
         raise FormatError("lists no package")
-    if len(packages) > MAX_PACKAGES:
-        raise FormatError(f"lists more than {MAX_PACKAGES:,} packages")
     return packages
 
 

@@ -41,7 +41,7 @@ MODULES = ("lib/modules/", "usr/lib/modules/")
 EFI = "boot/efi/EFI/"
 HOOKS = "curtin/curtin-hooks"
 WANTED = frozenset(
-    ("cloud-init", "efibootmgr", "grub2-install", "lvm", "mdadm", "mkfs.xfs"),
+    ("cloud-init", "dracut", "efibootmgr", "grub2-install", "lvm", "mdadm", "mkfs.xfs"),
 )
 """Programs that are looked for."""
 
@@ -52,7 +52,8 @@ _MAX_NAMES = 100
 _TEXTS = frozenset((*RELEASE_FILES, *CENTOS_FILES))
 _DEVICES = frozenset(("dev", "devices"))
 """Directories of devices: /dev, and where udev and chroots of old releases keep theirs."""
-_CPIO = (b"070701", b"070702", b"070707", b"\xc7\x71")
+_INITRAMFS = (b"070701", b"070702", b"070707", b"\xc7\x71", b"\x89LZO")
+"""cpio archives, and what compresses one in a way that `compression_of` does not know."""
 
 
 @dataclass
@@ -82,6 +83,8 @@ class Root:
     """The first programs that are ELF files: name -> architecture."""
     kernels: dict[str, KernelImage | FormatError | None] = field(default_factory=dict)
     """Version in the name of a kernel -> what it is; None where it is a link."""
+    other_kernels: bool = False
+    """Whether a kernel is in `boot` by another name, as boot loaders of systemd have it."""
     modules: set[str] = field(default_factory=set)
     initramfs: dict[str, str] = field(default_factory=dict)
     """Version -> what is wrong with it, or ''."""
@@ -99,10 +102,8 @@ class Root:
         """
         found: str | None = None
         for name in names:
-            if name in self.texts:
-                return self.texts[name]
-            if name in self.links:
-                found = self.texts.get(self._followed(name), found or "")
+            if name in self.texts or name in self.links:
+                found = self.texts.get(name) or self.texts.get(self._followed(name), "")
                 if found:
                     return found
         return found
@@ -151,8 +152,10 @@ def _see(root: Root, member: Member, body: BinaryIO) -> None:
         _see_program(root, member, base, body)
     elif parent == "boot":
         _see_boot(root, member, base, body)
-    elif parent.startswith(EFI) and len(root.efi) < _MAX_NAMES:
-        root.efi.add(base.lower())
+    elif name.startswith("boot/"):
+        if parent.startswith(EFI) and len(root.efi) < _MAX_NAMES:
+            root.efi.add(base.lower())
+        root.other_kernels |= base == "linux" or parent == f"{EFI}Linux"
     elif base == "cloudinit" and parent.endswith("-packages"):
         root.cloud_init = True
     elif name == HOOKS:
@@ -204,6 +207,7 @@ def _see_boot(root: Root, member: Member, base: str, body: BinaryIO) -> None:
     if "rescue" in base or member.kind not in {"file", "hardlink", "symlink"}:
         return
     whole = member.kind == "file"
+    root.other_kernels |= base.startswith(("vmlinuz", "vmlinux", "Image", "image-"))
     if base.startswith("vmlinuz-") and len(root.kernels) < _MAX_KERNELS:
         version = base.removeprefix("vmlinuz-")
         root.kernels[version] = _kernel(body) if whole else None
@@ -223,7 +227,7 @@ def _kernel(body: BinaryIO) -> KernelImage | FormatError:
 def _fault_of_initramfs(head: bytes) -> str:
     if not head.strip(b"\0"):
         return "begins with zeros and nothing else" if head else "is empty"
-    known = compression_of(head[:16]) or head.startswith(_CPIO)
+    known = compression_of(head[:16]) or head.startswith(_INITRAMFS)
     return "" if known else "is neither a cpio archive nor a compressed one"
 
 
@@ -265,9 +269,12 @@ class _Watch:
         if member.kind == "device" and not _DEVICES.intersection(name.split("/")[:-1]):
             self._harm("centos-device", name)
         kind = "file" if member.kind == "hardlink" else member.kind
-        if self._seen.setdefault(hash(name), kind) != kind:
+        # A file in place of another one is what tar expects; a directory need not give way.
+        before = self._seen.setdefault(hash(name), kind)
+        if before != kind and "dir" in {before, kind}:
             self._harm("centos-twice", name)
-        self._check_parents(name)
+        if self._leaving:
+            self._check_parents(name)
         if kind == "symlink" and _leaves(member.target):
             self._leaving.add(hash(name))
             self._parent = ""

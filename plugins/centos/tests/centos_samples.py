@@ -132,13 +132,11 @@ def _roots() -> dict[str, tuple[str, bytes]]:
             "below-link",
             changed(with_(**{"tmp/out": link("../../x"), "tmp/out/a/b": file(b"")})),
         ),
-        "a device in etc": ("device", changed(plus("etc/sda", device()))),
         "a file in place of a directory": ("twice", twice("usr/lib", link("../../etc"))),
         "no release": ("release", changed(without("-release"))),
         "Debian": ("release", changed(os_release('ID=debian\nVERSION_ID="12"\n'))),
         "Rocky": ("release", changed(os_release('ID="rocky"\nVERSION_ID="8.5"\n'))),
         "CentOS 7": ("release", root_tarball(members("7"))),
-        "no version": ("release", changed(os_release("ID=centos\n"))),
         "CentOS 6": ("release", root_tarball(members("6"))),
         "programs of another architecture": (
             "arch",
@@ -151,7 +149,7 @@ def _roots() -> dict[str, tuple[str, bytes]]:
             "no-kernel",
             changed(lambda those: (without("modules")(those), plus(MODULES, folder())(those))),
         ),
-        "no initramfs": ("no-kernel", changed(without("initramfs"))),
+        "no initramfs and no dracut": ("no-kernel", changed(without("initramfs"))),
         "modules of another version": (
             "no-kernel",
             changed(lambda those: _renamed(those, MODULES, "usr/lib/modules/4.18.0-1.el8.x86_64")),
@@ -166,10 +164,10 @@ def _roots() -> dict[str, tuple[str, bytes]]:
             "kernel",
             changed(plus(VMLINUZ, file(artefacts.kernel("k", 8192, version="4.18.0-1.x86_64")))),
         ),
-        "an initramfs of zeros": ("initramfs", changed(plus(INITRAMFS, file(bytes(4096))))),
-        "an empty initramfs": ("initramfs", changed(plus(INITRAMFS, file(b"")))),
+        "an initramfs of zeros": ("no-kernel", changed(plus(INITRAMFS, file(bytes(4096))))),
+        "an empty initramfs": ("no-kernel", changed(plus(INITRAMFS, file(b"")))),
         "an initramfs that is a web page": (
-            "initramfs",
+            "no-kernel",
             changed(plus(INITRAMFS, file(spoil.web_page()))),
         ),
     }
@@ -182,9 +180,16 @@ def _manifests() -> dict[str, bytes]:
         "a web page": spoil.web_page(),
         "nothing": spoil.empty(),
         "zeros": spoil.zeros(512),
+    }
+
+
+def _texts() -> dict[str, bytes]:
+    """Return manifests that are a text, and no list of packages."""
+    return {
         "no packages": b"these are\nno packages at all\n",
+        "JSON": b'[{"name": "bash", "version": "4.4"}]\n',
         "endless": b"a-1-1.noarch\n" * 50_001,
-        "a line without end": b"a" * 2000 + b"-1-1.noarch\n",
+        "a line without end": b"a" * (4 << 20),
         "too large": b"\n" * (4 << 20) + b"a-1-1.noarch\n",
     }
 
@@ -207,6 +212,33 @@ def doubtful_cases() -> list[Case]:
     """Return what an operator should look at."""
     stream = "CentOS Stream"
     tarballs = {
+        "a device in etc": ("device", changed(plus("etc/sda", device()))),
+        "no version": ("release-unread", changed(os_release("ID=centos\n"))),
+        "Rocky, which is like it": (
+            "sibling",
+            changed(os_release('ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="8.5"\n')),
+        ),
+        "no initramfs": ("kernel-incomplete", changed(_with_dracut(without("initramfs")))),
+        "an initramfs of zeros, and dracut": (
+            "initramfs",
+            changed(_with_dracut(plus(INITRAMFS, file(bytes(4096))))),
+        ),
+        "no kernel, but hooks": (
+            "kernel-incomplete",
+            changed(_with_hooks(without("vmlinuz"))),
+        ),
+        "no modules, but hooks": (
+            "kernel-incomplete",
+            changed(_with_hooks(without("modules"))),
+        ),
+        "a kernel by another name": (
+            "kernel-incomplete",
+            changed(lambda those: _renamed(those, VMLINUZ, f"boot/1f2e/{KERNEL}/linux")),
+        ),
+        "a second kernel that is damaged": (
+            "kernel-incomplete",
+            changed(plus("boot/vmlinuz-4.18.0-1.el8.x86_64", file(b"MZ" * 9000))),
+        ),
         "xz by the name of gzip": (
             "compression",
             root_tarball(members(), compression="xz"),
@@ -272,7 +304,28 @@ def doubtful_cases() -> list[Case]:
             )
             for name, (code, those) in manifests.items()
         ),
+        *(
+            Case(
+                f"a manifest: {name}",
+                "centos-manifest-unread",
+                error=False,
+                files={"manifest": data},
+            )
+            for name, data in _texts().items()
+        ),
     ]
+
+
+def _with_dracut(change: Change) -> Change:
+    return lambda those: (
+        plus("usr/bin/dracut", file(b"#!/bin/bash\n", 0o755))(those),
+        change(those),
+    )
+
+
+def _with_hooks(change: Change) -> Change:
+    hooks = file(b"#!/bin/sh\n", 0o755)
+    return lambda those: (plus("curtin/curtin-hooks", hooks)(those), change(those))
 
 
 def _programs(those: dict[str, Entry], arch: str) -> None:

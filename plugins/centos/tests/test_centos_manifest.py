@@ -48,7 +48,9 @@ def test_a_name_and_a_version_with_space_between(manifest):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "lists no package"),
+        (b"", "is empty"),
+        (b"<html>", "is a web page"),
+        (b"b\0-1-1", "is not text"),
         (b"\n \n", "lists no package"),
         (b"\xff\xfeb\0", "is not UTF-8 text"),
         (b"bash-5.2-1.x86_64\nthis is no package\n", "a line 2 that is no package: 'this is no"),

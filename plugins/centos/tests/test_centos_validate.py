@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 import tracemalloc
 
 import pytest
 from centos_samples import (
+    INITRAMFS,
     KERNEL,
     MODULES,
     RELEASES,
@@ -104,7 +106,7 @@ def test_what_is_doubtful_is_no_error(found, case):
     [
         (plus("etc/sda", device()), "'etc/sda' is a device outside of dev/"),
         (os_release('ID="rocky"\nVERSION_ID="8.5"\n'), "it is rocky, not CentOS"),
-        (os_release('ID="centos"\nVERSION_ID="9"\n'), "it is CentOS 9, not CentOS 8"),
+        (os_release('ID="centos"\nVERSION_ID="9"\n'), "it is version 9, not CentOS 8"),
         (without("initramfs"), f"kernel {KERNEL} has no initramfs of its version"),
         (without("initramfs", "modules"), f"{KERNEL} has no modules and no initramfs of its"),
         (plus(VMLINUZ, file(spoil.web_page())), "the kernel is a web page"),
@@ -122,7 +124,7 @@ def test_what_is_said(found, change, said):
         (spoil.gzip_bomb(1 << 30), "the root-tgz expands to more than"),
         (root_tarball(members(), prefix="rootfs/"), "in a directory 'rootfs', not at its top"),
         (root_tarball({"image.raw": file(bytes(510) + b"\x55\xaa")}), "a disk image, 'image.raw'"),
-        (twice("usr/lib", link("x")), "'usr/lib' is there twice, as different kinds"),
+        (twice("usr/lib", link("x")), "'usr/lib' is there twice, as a directory and"),
     ],
 )
 def test_what_is_said_of_the_whole(found, data, said):
@@ -199,6 +201,56 @@ def test_a_directory_that_comes_twice_is_nothing(found):
     from mirror.testing.root_tarballs import folder
 
     assert found({"root-tgz": twice("usr/lib", folder())}) == []
+
+
+def test_a_file_in_place_of_a_file_is_nothing(found):
+    assert found({"root-tgz": twice("usr/lib/os-release", link("/etc/nowhere"))}) == []
+    data = changed(plus("usr/lib/other", link("x")))
+    assert found({"root-tgz": data}) == []
+
+
+def test_a_release_file_that_is_empty_does_not_hide_the_other(found):
+    change = changed(
+        lambda those: (
+            without("os-release")(those),
+            those.update({"etc/centos-release": file(b"")}),
+            those.update({"etc/redhat-release": file(b"CentOS Linux release 8.5.2111")}),
+        )
+    )
+    assert found({"root-tgz": change}) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            plus(INITRAMFS, file(b"\x89LZO\0\r\n\x1a\n" + bytes(100))), id="packed-with-lzo"
+        ),
+        pytest.param(
+            lambda those: those.update(
+                {
+                    "boot/vmlinuz-custom": those.pop(VMLINUZ),
+                    "boot/initramfs-custom.img": those.pop(INITRAMFS),
+                }
+            ),
+            id="kernel-named-otherwise",
+        ),
+        pytest.param(
+            os_release("ID = 'centos'\r\nVERSION_ID=8 \r\nA=" + " " * 15_000 + "'x'"),
+            id="release-file-by-hand",
+        ),
+    ],
+)
+def test_what_is_rare_is_not_remarked_on_either(found, change):
+    assert found({"root-tgz": changed(change)}) == []
+
+
+def test_deep_names_cost_little(found):
+    deep = {f"usr/{number}/" + "a/" * 1900 + "x": file(b"") for number in range(1500)}
+    data = changed(lambda those: those.update(deep))
+    start = time.process_time()
+    assert found({"root-tgz": data}) == []
+    assert time.process_time() - start < 3
 
 
 def test_the_last_of_two_files_counts(found):
