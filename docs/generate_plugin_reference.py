@@ -22,6 +22,12 @@ A plugin is a module in the entry-point group `{api.ENTRY_POINT_GROUP}`, with
 new group, and plugins of the old one are listed as not loaded.
 """
 
+_VALUES = """\
+A field that has a default is shown with it, `= ...`; what begins with a dot is read only.
+`Attributes` is `dict[str, Any]`: further keys as the boot source wrote them, so any JSON value may
+be there, or none. `.os`, `.release` and `.arch` of a `Product` are always strings, '' where it has
+none; of all else, ask before you use it: `str(product.attributes.get("version", ""))`."""
+
 
 def hooks() -> dict[str, Callable[..., object]]:
     """Return every hook, in the order of the module."""
@@ -74,6 +80,7 @@ def _lines() -> Iterator[str]:
     for name, method in methods().items():
         yield from _function(name, method)
     yield "## Values\n"
+    yield f"{_VALUES}\n"
     for name, kind in values().items():
         yield f"### `{name}`\n"
         yield f"{_text(kind)}\n"
@@ -83,6 +90,8 @@ def _lines() -> Iterator[str]:
     for name, reader in readers().items():
         if inspect.isfunction(reader):
             yield from _function(name, reader)
+        elif isinstance(reader, int):
+            yield f"### `{name}`\n\n`{reader}`. {_text_below(formats.head, name)}\n"
         else:
             yield f"### `{name}`\n\n{_text(reader)}\n"
             yield from _fields(reader)
@@ -96,21 +105,50 @@ def _function(name: str, function: Callable[..., object]) -> Iterator[str]:
 
 
 def _fields(kind: object) -> Iterator[str]:
-    """Yield the fields of a value, with their types; of an enumeration, its members."""
+    """Yield what a value is made of, and what it can say; of an enumeration, its members."""
     if members := getattr(kind, "__members__", None):
         yield f"One of {', '.join(f'`{member}`' for member in members)}.\n"
         return
-    fields = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", ())
-    types = getattr(kind, "__annotations__", {})
-    rows = [f"- `{field}`: `{types[field]}`" for field in fields if field in types]
+    named = _arguments(kind)
+    rows = [_field(kind, each) for each in named]
+    if rows and all(each.kind is each.KEYWORD_ONLY for each in named):
+        yield "Made by keyword only.\n"
+    for name, value in vars(kind).items():
+        if isinstance(value, property):
+            rows.append(f"- `.{name}`: `{value.fget.__annotations__['return']}`. {_text(value)}")
     if rows:
         yield "\n".join(rows) + "\n"
+
+
+def _arguments(kind: object) -> list[inspect.Parameter]:
+    """Return what a value is made of; nothing for an exception that is made of any words."""
+    try:
+        return list(inspect.signature(kind).parameters.values())
+    except ValueError:
+        return []
+
+
+def _field(kind: object, field: inspect.Parameter) -> str:
+    """Return a line on one field: its type, its default, what is said of it."""
+    named = getattr(field.annotation, "__name__", field.annotation)
+    kind_of = getattr(kind, "__annotations__", {}).get(field.name, named)
+    default = "{}" if "factory" in repr(field.default) else repr(field.default)
+    usual = "" if field.default is field.empty else f" = `{default}`"
+    said = _attribute_text(kind, field.name)
+    return f"- `{field.name}`: `{kind_of}`{usual}{'. ' if said else ''}{said}"
 
 
 def _attribute_text(kind: type, name: str) -> str:
     """Return the text that follows an attribute in the class."""
     source = inspect.getsource(kind)
     found = re.search(rf'^ +{name}: [^\n]*\n +"""(.*?)"""', source, re.MULTILINE | re.DOTALL)
+    return " ".join(found[1].split()) if found else ""
+
+
+def _text_below(module: object, name: str) -> str:
+    """Return the text that follows a constant in a module."""
+    source = inspect.getsource(module)
+    found = re.search(rf'^{name} = [^\n]*\n"""(.*?)"""', source, re.MULTILINE | re.DOTALL)
     return " ".join(found[1].split()) if found else ""
 
 

@@ -124,8 +124,9 @@ class Route:
 
     Parameters of the path (`/hosts/{name}`) are the fields of `where`. `body` None: the request has
     none; `returns` None: the answer has none. All are msgspec types. `right` is what a token needs:
-    to `read` the mirror's state, or to `operate` it (all but a GET needs that). The handler runs in
-    a thread, within a time limit; it says what was wrong with a request by raising `CommandFailed`.
+    to `read` the mirror's state, or to `operate` it (all but a GET needs that): roles `operator`
+    and `admin` have both. The handler runs in a thread, within a time limit; it says what was wrong
+    with a request by raising `CommandFailed`, which is answered with status 422.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -232,6 +233,9 @@ class Distribution(ABC):
 
     def notices(self, product: Product, today: date) -> Iterable[Finding]:
         """Say what an operator should know today: that support ends soon, or has ended.
+
+        No error: nothing is left out for it. `where` is ''. Asked anew each day, never kept; shown
+        by `mirror channel show`, `mirror doctor` and the API.
 
         The product is as it is published; its versions may come without their items.
         """

@@ -67,8 +67,8 @@ class Member(msgspec.Struct, frozen=True, gc=False):
 
     `name` has no leading `./`, no `//` and no last slash; `.` is the root of the archive. `kind` is
     `file`, `dir`, `symlink`, `hardlink`, `device` or `other`: FIFOs, and whatever has a letter that
-    is not known. `size` is in bytes, with holes; `mode` are the permission bits; `target` is where a
-    link points.
+    is not known. `size` is in bytes, with holes; `mode` are the permission bits; `target` is where
+    a link points.
     """
 
     name: str

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAD_SIZE = 4096
+"""Bytes: so much of a file `check_content` looks at, and `check_head` wants."""
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 PAGE_STARTS = (
     "<!doctype html",

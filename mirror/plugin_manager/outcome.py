@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirror.errors import PluginBroken
@@ -32,7 +34,7 @@ def record_of(entries: list[EntryPoint], status: str, **more: object) -> PluginR
 def failed(entries: list[EntryPoint], error: BaseException) -> PluginRecord:
     """Return the record of a plugin that did not load; all but `PluginBroken` is foreign."""
     name, package = entries[0].name, origin(entries[0]).package or entries[0].value
-    said = f"{type(error).__name__}: {words(error)}"
+    said = f"{type(error).__name__}: {words(error)}{_place(error)}"
     remedy = (
         f"Reinstall or upgrade {package}, or block the plugin in mirror.toml: "
         f'[plugins] block = ["{name}"].'
@@ -41,6 +43,20 @@ def failed(entries: list[EntryPoint], error: BaseException) -> PluginRecord:
         said = words(error)
         remedy = error.remedy if error.remedy != PluginBroken.remedy else remedy
     return record_of(entries, "failed", error=said, remedy=remedy)
+
+
+def _place(error: BaseException) -> str:
+    """Return where a plugin's code raised an error; '' where that was not in its code."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    file, ours = Path(frames[-1].filename), Path(__file__).parents[1]
+    foreign = (ours, Path(importlib.__file__).parent)
+    if any(file.is_relative_to(each) for each in foreign) or not file.is_file():
+        return ""
+    return f" ({file.parent.name}/{file.name}:{frames[-1].lineno})"
 
 
 def damaged(each: Unreadable) -> PluginRecord:

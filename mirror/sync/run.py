@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from mirror.model import Snapshot
+    from mirror.plugin_manager import Plugins
     from mirror.store import Store
     from mirror.sync.events import Emit
     from mirror.sync.plan import Plan, Planned
@@ -207,7 +208,7 @@ class _Sync:
     ) -> str:
         """Publish the planned products, unless the channel has just these; return the snapshot."""
         if not planned:
-            raise _nothing_to_publish(plan)
+            raise _nothing_to_publish(plan, self._tools.plugins)
         store, channel = self._tools.store, self._options.channel
         if _same(planned, published):
             return self._current
@@ -281,10 +282,17 @@ def _worst(problems: Mapping[str, MirrorError]) -> MirrorError:
     return min(problems.values(), key=lambda error: not isinstance(error, IntegrityError))
 
 
-def _nothing_to_publish(plan: Plan) -> MirrorError:
+def _nothing_to_publish(plan: Plan, plugins: Plugins) -> MirrorError:
+    """Say why: a product that no plugin claims is as good as not selected."""
     if plan.left_out:
         return plan.left_out[0].error
+    said = "no product that the boot sources offer passes the selections and has a plugin"
+    failed = [each.name for each in plugins.records if each.status == "failed"]
+    if failed:
+        remedy = "`mirror plugin list` says why, and what to do."
+        return NothingSelected(f"{said}; not loaded: {', '.join(failed)}", remedy=remedy)
     return NothingSelected(
-        "no product that the boot sources offer passes the selections",
-        remedy="Look at `mirror select list`; filters match keys such as release, arch and label.",
+        said,
+        remedy="Look at `mirror select list`; filters match keys such as release, arch and label. "
+        "`mirror plugin list` shows whether there is a plugin for what you select.",
     )

@@ -30,7 +30,11 @@ _MADE = ".versions"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Publish what the command line names; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m mirror.testing.publish", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m mirror.testing.publish",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("products", help="FILE.py:FUNCTION, the sample products")
     parser.add_argument("folder", type=Path, help="where the stream goes")
     parser.add_argument("--size", type=int, default=SAMPLE_SIZE, help="bytes of an image")

@@ -51,7 +51,7 @@ def test_every_method_is_on_the_page_for_beginners():
 @pytest.mark.timeout(600)
 def test_from_nothing_to_images_that_are_mirrored_and_served(tmp_path, free_ports):
     upstream, served = free_ports
-    script = "\n".join(BLOCK.findall(PAGE.read_text()))
+    script = "\n".join([*BLOCK.findall(PAGE.read_text()), ANOTHER_NAME, WHERE])
     script = script.replace("8001", str(upstream)).replace("8080", str(served))
     script = script.replace("sleep 3", "sleep 10")
     (tmp_path / "maas-image-mirror").symlink_to(ROOT, target_is_directory=True)
@@ -63,12 +63,56 @@ def test_from_nothing_to_images_that_are_mirrored_and_served(tmp_path, free_port
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    assert re.search(r"^debian +loaded +maas-image-mirror-debian", done.stdout, re.MULTILINE)
-    assert " passed" in done.stdout
-    copied = sorted(each.name for each in (tmp_path / "copy").rglob("root-tgz"))
-    assert copied == ["root-tgz"] * 4
-    assert '"org.example.maas:debian"' in (tmp_path / "copy/streams/v1/index.sjson").read_text()
+    said = done.stdout
+    assert done.returncode == 0, said[-4000:] + done.stderr[-4000:]
+    assert re.search(r"^debian +loaded +maas-image-mirror-debian", said, re.MULTILINE)
+    assert len(re.findall(r"^\d+ passed in ", said, re.MULTILINE)) == 2, said
+    check_the_images_are_upstreams(tmp_path)
+    refused = "the root-tgz has no os-release of Debian [debian-root-tgz]"
+    # of both architectures, by the sync and by the list of what is offered; then by the API
+    assert said.count(f"20250814: root-tgz: {refused}") == 4
+    assert '"code":"debian-root-tgz"' in said
+    assert re.search(r"^debian .* amd64 .* 20250715 .* none *$", said, re.MULTILINE)
+    check_where_it_was_installed(tmp_path, said)
+
+
+ANOTHER_NAME = """
+copier copy --quiet --data name=gentoo2 --data 'title=Gentoo Linux 2.x' \\
+    maas-image-mirror/template another-plugin
+pip install --quiet --no-deps --no-build-isolation ./another-plugin
+pytest -q another-plugin
+mirror plugin list
+"""
+"""What else a person may call a distribution; this one is installed as a user's would be."""
+
+WHERE = """
+python -c 'import mirror, mirror_debian, mirror_gentoo2 as other
+print("modules:", mirror.__file__, mirror_debian.__file__, other.__file__)'
+"""
+
+
+def check_the_images_are_upstreams(folder: Path) -> None:
+    """Look at what a client has got from the mirror: upstream's bytes, the mirror's signature."""
+    index = (folder / "copy/streams/v1/index.sjson").read_text()
+    assert '"org.example.maas:debian"' in index
+    assert index != (folder / "upstream/streams/v1/index.sjson").read_text()
+    copied = {
+        str(each.relative_to(folder / "copy")): each.read_bytes()
+        for each in (folder / "copy/debian").rglob("*")
+        if each.is_file()
+    }
+    assert len(copied) == 8  # two architectures, two versions, two files
+    for path, data in copied.items():
+        assert data == (folder / "upstream" / path).read_bytes(), path
+
+
+def check_where_it_was_installed(folder: Path, said: str) -> None:
+    """All of it must be the new environment's: nothing of the checkout, or of the tests' own."""
+    [line] = [each for each in said.splitlines() if each.startswith("modules:")]
+    places = [Path(each) for each in line.removeprefix("modules:").split()]
+    assert len(places) == 3
+    assert all(each.is_relative_to(folder / "plugin-env/lib") for each in places), line
+    assert re.search(r"^gentoo2 +loaded +maas-image-mirror-gentoo2", said, re.MULTILINE)
 
 
 @pytest.fixture

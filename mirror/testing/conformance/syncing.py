@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -142,8 +143,17 @@ def _cancel(mirror: RunningMirror, *, when_stalled: bool) -> None:
     must(job.state is JobState.CANCELLED, f"the job is {job.state}, not cancelled: {job.error}")
     published = mirror.mirror.store.channels.current("stable")
     must(not published, f"a sync that was cancelled has published {published}")
-    left = _children() - before
+    left = _left(mirror, before)
     must(not left, f"a sync that was cancelled has left processes: {left}")
+
+
+def _left(mirror: RunningMirror, before: set[int]) -> set[int]:
+    """Return the processes that a sync left; one that tells the plugin of its end is none."""
+    patience = _PATIENCE if any(mirror.mirror.plugins.listeners.values()) else 0
+    deadline = time.monotonic() + patience
+    while (left := _children() - before) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 async def _cancelled(mirror: RunningMirror, before: set[int], *, when_stalled: bool) -> bool:

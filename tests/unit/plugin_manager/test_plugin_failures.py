@@ -110,6 +110,12 @@ def test_strict_names_every_plugin_that_failed(install):
     assert "plugin 'broken': ModuleNotFoundError" in caught.value.what
 
 
+def test_an_error_of_its_code_says_where(install):
+    install("late", "def answer():\n    return 1 / 0\n\n\nanswer()\n")
+    assert "ZeroDivisionError: division by zero (" in error_of("late")
+    assert error_of("late").endswith("/plug_late.py:2)")
+
+
 def test_what_is_brought_before_a_failure_does_not_count(install):
     """The distributions were good; the commands were not."""
     half = textwrap.dedent(ROCKY) + "\n@hookimpl\ndef mirror_commands(): 1 / 0\n"

@@ -20,7 +20,7 @@ from mirror.errors import (
     Unreachable,
 )
 from mirror.model import BootSource
-from mirror.settings import StoreSettings
+from mirror.settings import PluginSettings, StoreSettings
 from mirror.store import content_lock
 from mirror.sync.events import FileDone, Note, Planned, SourceChecked
 from mirror.testing.bad_upstream import BadUpstream, flip_byte
@@ -321,6 +321,20 @@ async def test_nothing_to_sync_is_said(mut, sample_upstream, serve):
         "1:pxelinux:pxe:i386",
     }
     assert result.status == "published"
+
+
+async def test_a_plugin_that_was_not_loaded_is_named_where_nothing_is_left(
+    mut, sample_upstream, serve, install_plugin
+):
+    """Nobody claims what it would have: to look at the selections alone would lead nowhere."""
+    install_plugin("broken", "import no_such_module")
+    chosen = PluginSettings(block=["centos", "ubuntu"])
+    mut.mirror.settings = mut.mirror.settings.model_copy(update={"plugins": chosen})
+    mut.add_source(sample_upstream, serve(sample_upstream.root).url)
+    mut.select("os=centos")
+    with pytest.raises(NothingSelected, match="not loaded: broken") as caught:
+        await mut.sync()
+    assert "`mirror plugin list`" in caught.value.remedy
 
 
 async def test_a_disk_that_is_too_full_is_said_before_the_first_byte(mut, ready, settings):
