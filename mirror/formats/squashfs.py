@@ -59,6 +59,8 @@ class _Superblock(NamedTuple):
 class Squashfs:
     """What an image says of itself; sizes are in bytes.
 
+    `compression` is `kind N` where it is one that came after those that are known.
+
     `size` is the file's: images are padded to 4 KiB, and may have something behind (`appended`).
     """
 
@@ -95,7 +97,7 @@ def read_squashfs(file: Path) -> Squashfs:
         _check_order(superblock)
         _check_tables(superblock, stream)
     return Squashfs(
-        compression=COMPRESSIONS[superblock.compression],
+        compression=_compression(superblock),
         bytes_used=superblock.bytes_used,
         block_size=superblock.block_size,
         inodes=superblock.inodes,
@@ -106,12 +108,17 @@ def read_squashfs(file: Path) -> Squashfs:
     )
 
 
+def _compression(superblock: _Superblock) -> str:
+    number = superblock.compression
+    return COMPRESSIONS.get(number, f"kind {number}")
+
+
 def _check_superblock(superblock: _Superblock, size: int) -> None:
     version = superblock.major, superblock.minor
     if version != (4, 0):
         raise FormatError("is squashfs {}.{}, which Linux doesn't mount: not 4.0".format(*version))
-    if superblock.compression not in COMPRESSIONS:
-        raise FormatError(f"is compressed in a way that isn't known ({superblock.compression})")
+    if not superblock.compression:
+        raise FormatError("is damaged: it is compressed in no way at all")
     block_log = superblock.block_log
     if block_log not in BLOCK_LOGS or superblock.block_size != 1 << block_log:
         raise FormatError(
@@ -148,7 +155,7 @@ def _check_order(superblock: _Superblock) -> None:
 
 def _check_tables(superblock: _Superblock, stream: BinaryIO) -> None:
     """Expand the ends of each table, and follow the root to its inode and its directory."""
-    reader = MetadataReader(stream, COMPRESSIONS[superblock.compression], superblock.bytes_used)
+    reader = MetadataReader(stream, _compression(superblock), superblock.bytes_used)
     _check_root(superblock, reader)
     if superblock.fragment_table != NOT_THERE:
         reader.indexed("fragment", superblock.fragment_table, superblock.fragments, FRAGMENT_ENTRY)

@@ -31,7 +31,7 @@ _HARMS = {
     "centos-climbs": "leads out of the directory that it is unpacked in",
     "centos-below-link": "is below a symbolic link that is absolute or climbs: tar can't unpack it",
     "centos-device": "is a device outside of dev/",
-    "centos-twice": "is there twice, as a directory and as something else",
+    "centos-twice": "is there twice, as a directory that is not empty, and as something else",
 }
 _DOUBTFUL_HARMS = {"centos-device"}
 """Whoever deploys an image runs its programs as root: a device can do no more."""

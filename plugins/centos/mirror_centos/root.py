@@ -259,6 +259,7 @@ class _Watch:
     def __init__(self, harms: dict[str, Harm]) -> None:
         self._harms = harms
         self._seen: dict[int, str] = {}
+        self._full: set[int] = set()
         self._leaving: set[int] = set()
         self._parent = ""
 
@@ -269,10 +270,11 @@ class _Watch:
         if member.kind == "device" and not _DEVICES.intersection(name.split("/")[:-1]):
             self._harm("centos-device", name)
         kind = "file" if member.kind == "hardlink" else member.kind
-        # A file in place of another one is what tar expects; a directory need not give way.
         before = self._seen.setdefault(hash(name), kind)
-        if before != kind and "dir" in {before, kind}:
+        # GNU tar puts anything in place of anything, but for a directory that has something in it.
+        if before == "dir" != kind and hash(name) in self._full:
             self._harm("centos-twice", name)
+        self._full.add(hash(name.rpartition("/")[0]))
         if self._leaving:
             self._check_parents(name)
         if kind == "symlink" and _leaves(member.target):

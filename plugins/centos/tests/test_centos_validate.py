@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import subprocess
 import tarfile
 import time
 import tracemalloc
@@ -32,6 +34,7 @@ from mirror.testing import artefacts, spoil
 from mirror.testing.root_tarballs import (
     device,
     file,
+    folder,
     hard_link,
     kernel_version,
     link,
@@ -124,7 +127,7 @@ def test_what_is_said(found, change, said):
         (spoil.gzip_bomb(1 << 30), "the root-tgz expands to more than"),
         (root_tarball(members(), prefix="rootfs/"), "in a directory 'rootfs', not at its top"),
         (root_tarball({"image.raw": file(bytes(510) + b"\x55\xaa")}), "a disk image, 'image.raw'"),
-        (twice("usr/lib", link("x")), "'usr/lib' is there twice, as a directory and"),
+        (twice("usr/lib", link("x")), "'usr/lib' is there twice, as a directory that"),
     ],
 )
 def test_what_is_said_of_the_whole(found, data, said):
@@ -198,15 +201,26 @@ def test_what_is_usual_is_not_remarked_on(found, change):
 
 
 def test_a_directory_that_comes_twice_is_nothing(found):
-    from mirror.testing.root_tarballs import folder
-
     assert found({"root-tgz": twice("usr/lib", folder())}) == []
 
 
 def test_a_file_in_place_of_a_file_is_nothing(found):
     assert found({"root-tgz": twice("usr/lib/os-release", link("/etc/nowhere"))}) == []
-    data = changed(plus("usr/lib/other", link("x")))
-    assert found({"root-tgz": data}) == []
+
+
+@pytest.mark.parametrize("first", [folder(), link("x"), file(b"")])
+@pytest.mark.parametrize("then", [folder(), link("x"), file(b"")])
+def test_what_gnu_tar_unpacks_is_no_harm(found, tmp_path, first, then):
+    data = gzip.decompress(root_tarball({"usr/other": first})).rstrip(b"\0")
+    data += bytes(-len(data) % 512) + gzip.decompress(
+        root_tarball({**members(), "usr/other": then})
+    )
+    (tmp_path / "two.tar").write_bytes(data)
+    (tmp_path / "root").mkdir()
+    subprocess.run(
+        ["tar", "-xf", tmp_path / "two.tar", "-C", tmp_path / "root", "--exclude=dev/*"], check=True
+    )
+    assert found({"root-tgz": gzip.compress(data, 1)}) == []
 
 
 def test_a_release_file_that_is_empty_does_not_hide_the_other(found):

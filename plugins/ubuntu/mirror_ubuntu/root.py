@@ -39,8 +39,8 @@ def check_squashfs(file: Path, kernel: KernelImage | None) -> Iterable[Finding]:
     if image.appended:
         said = f"the squashfs has {image.appended:,} bytes behind its end"
         yield finding("ubuntu-squashfs-appended", "squashfs", said)
-    if image.compression == "lzma":
-        said = "the squashfs is compressed with lzma, which no Linux reads"
+    if image.compression == "lzma" or image.compression.startswith("kind"):
+        said = f"the squashfs is compressed with {image.compression}, which no Linux reads"
         yield finding("ubuntu-squashfs-compression", "squashfs", said)
         return
     since = _READ_SINCE.get(image.compression)

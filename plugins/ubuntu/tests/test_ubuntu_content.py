@@ -251,6 +251,7 @@ def test_a_squashfs_with_something_behind_it(tmp_path):
         (6, "4.4.0-210-generic", ["warning ubuntu-squashfs-compression"]),
         (5, "3.13.0-24-generic", ["warning ubuntu-squashfs-compression"]),  # lz4
         (2, "6.8.0-64-generic", ["warning ubuntu-squashfs-compression"]),  # lzma
+        (7, "6.8.0-64-generic", ["warning ubuntu-squashfs-compression"]),  # unheard of
     ],
 )
 def test_a_squashfs_that_its_kernel_can_not_read(tmp_path, number, kernel, expected):

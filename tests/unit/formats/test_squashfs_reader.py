@@ -120,13 +120,17 @@ def test_a_table_that_can_not_be_expanded(name, at, read):
         read(bytes(image))
 
 
+def test_a_compression_that_came_later(read):
+    image = read(changed(IMAGES["zstd"], COMPRESSION, "<H", 7))
+    assert (image.compression, image.inodes) == ("kind 7", 307)
+
+
 @pytest.mark.parametrize(
     ("at", "form", "value", "says"),
     [
         (MAJOR, "<H", 3, "is squashfs 3.0"),
         (MAJOR + 2, "<H", 1, "is squashfs 4.1"),
-        (COMPRESSION, "<H", 7, r"is compressed in a way that isn't known \(7\)"),
-        (COMPRESSION, "<H", 0, r"is compressed in a way that isn't known \(0\)"),
+        (COMPRESSION, "<H", 0, "is damaged: it is compressed in no way at all"),
         (COMPRESSION, "<H", 1, "is damaged: its inode table can't be expanded"),
         (BLOCK_LOG, "<H", 17, "is damaged: blocks of 4096 bytes, and of 2.17"),
         (12, "<I", 131_072, "is damaged: blocks of 131072 bytes, and of 2.12"),
