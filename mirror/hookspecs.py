@@ -31,7 +31,9 @@ def mirror_settings() -> type[msgspec.Struct]:  # type: ignore[empty-body]
     """Return the type of the plugin's section of mirror.toml, `[plugins.NAME]`.
 
     A msgspec.Struct, each field of which has a default. A key that it does not have, or a value of
-    another type, is an error that names the nearest key. Called first, once.
+    another type, is an error that names the nearest key. Called first, once. `mirror plugin show`
+    prints each value, but not where the name has password, passphrase, secret, token or credential
+    in it.
     """
 
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "plugins.md"
 REFERENCE = ROOT / "docs" / "plugin-reference.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def generator():
@@ -50,21 +51,9 @@ def test_every_method_is_on_the_page_for_beginners():
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_from_nothing_to_images_that_are_mirrored_and_served(tmp_path, free_ports):
-    upstream, served = free_ports
-    script = "\n".join([*BLOCK.findall(PAGE.read_text()), ANOTHER_NAME, WHERE])
-    script = script.replace("8001", str(upstream)).replace("8080", str(served))
-    script = script.replace("sleep 3", "sleep 10")
     (tmp_path / "maas-image-mirror").symlink_to(ROOT, target_is_directory=True)
-    done = subprocess.run(
-        ["bash", "-c", f"set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{script}"],
-        cwd=tmp_path,
-        env=bare_environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = done.stdout
-    assert done.returncode == 0, said[-4000:] + done.stderr[-4000:]
+    typed = BLOCK.findall(PAGE.read_text())
+    said = run("\n".join([*typed, ANOTHER_NAME, WHERE]), tmp_path, free_ports)
     assert re.search(r"^debian +loaded +maas-image-mirror-debian", said, re.MULTILINE)
     assert len(re.findall(r"^\d+ passed in ", said, re.MULTILINE)) == 2, said
     check_the_images_are_upstreams(tmp_path)
@@ -74,6 +63,25 @@ def test_from_nothing_to_images_that_are_mirrored_and_served(tmp_path, free_port
     assert '"code":"debian-root-tgz"' in said
     assert re.search(r"^debian .* amd64 .* 20250715 .* none *$", said, re.MULTILINE)
     check_where_it_was_installed(tmp_path, said)
+    edit_as_the_page_says(tmp_path / "debian-plugin/mirror_debian")
+    check_what_was_added(run(EDITED, tmp_path, free_ports))
+
+
+def run(script: str, folder: Path, ports: tuple[int, int]) -> str:
+    """Run a script and return what it prints; it must succeed."""
+    upstream, served = ports
+    script = script.replace("8001", str(upstream)).replace("8080", str(served))
+    script = script.replace("sleep 3", "sleep 10")
+    done = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{script}"],
+        cwd=folder,
+        env=bare_environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
 
 
 ANOTHER_NAME = """
@@ -89,6 +97,58 @@ WHERE = """
 python -c 'import mirror, mirror_debian, mirror_gentoo2 as other
 print("modules:", mirror.__file__, mirror_debian.__file__, other.__file__)'
 """
+
+
+EDITED = """
+. plugin-env/bin/activate
+export MIRROR_DATA_DIR=$PWD/data MIRROR_PLUGINS__DEBIAN__WARN_DAYS=9999
+export MIRROR_PLUGINS__DEBIAN__WEBHOOK_SECRET=http://127.0.0.1:8001/hook
+pip install --quiet --no-deps --no-build-isolation -e debian-plugin
+pytest -q debian-plugin
+mirror plugin show debian
+echo "days: $(mirror debian warn-days)"
+mirror channel show stable
+token=$(mirror token create again --role operator)
+python - > told <<'END' &
+import http.server
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        print(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+http.server.HTTPServer(("127.0.0.1", 8001), Hook).handle_request()
+END
+mirror serve --host 127.0.0.1 --port 8080 &
+sleep 3
+curl --silent --fail --header "Authorization: Bearer $token" \\
+    http://127.0.0.1:8080/api/v1/plugins/debian/warn-days
+mirror channel pin stable os=debian 20250615
+cat told
+"""
+"""The plugin with all that the page's further blocks bring, used."""
+
+
+def edit_as_the_page_says(package: Path) -> None:
+    """Do to the template's plugin what the page says to do with its blocks of Python."""
+    whole, method, further, commands = PYTHON.findall(PAGE.read_text())
+    (package / "__init__.py").write_text(f"{whole}\n\n{further}")
+    (package / "commands.py").write_text(commands)
+    images = (package / "images.py").read_text()
+    images = images.replace("import re\n", "import re\nfrom datetime import date\n", 1)
+    first = "    def claims("
+    (package / "images.py").write_text(images.replace(first, f"{method}\n{first}", 1))
+
+
+def check_what_was_added(said: str) -> None:
+    """Look for each: settings, of which one is a secret, notices, command, route, event."""
+    assert re.search(r"^\d+ passed in ", said, re.MULTILINE), said
+    assert re.search(r"^setting +warn_days = 9999 ", said, re.MULTILINE), said
+    assert "/hook" not in said
+    assert "days: 9999\n" in said
+    assert "warning: debian stable (2 products): support ends on 2030-06-30 [debian-eol]" in said
+    assert '{"days":9999}' in said
+    assert '"channel":"stable"' in said
+    assert '"reason":"pin' in said
 
 
 def check_the_images_are_upstreams(folder: Path) -> None:
