@@ -40,7 +40,8 @@ UIMAGE_MAGIC, UIMAGE_HEAD = b"\x27\x05\x19\x56", 64
 """What U-Boot wants in front of a kernel or an initrd: `mkimage` writes it."""
 LINUX_SECTION = b".linux\0\0"
 S390_TRAILER = b"\0\0\0\x20zIPL"
-S390_TRAILER_SINCE = (6, 1)
+S390_TRAILER_IN = ((6, 1), (6, 17))
+"""The first Linux that ends with it, and the last one of which we know that it does."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,8 @@ def _s390(head: bytes) -> Layout | None:
         return None
     (pointer,) = struct.unpack_from(">Q", head, 0x10428)
     if 0x10480 <= pointer < len(head) and (version := _text(head, pointer)):
-        trailer = S390_TRAILER if _release(version) >= S390_TRAILER_SINCE else b""
+        first, last = S390_TRAILER_IN
+        trailer = S390_TRAILER if first <= _release(version) <= last else b""
         return Layout("s390x", "s390 Image", 0, version, trailer=trailer)
     payload = max(0, head.find(KERNEL_GZIP))
     return Layout("s390x", "s390 Image", 0, None if payload else "", payload)

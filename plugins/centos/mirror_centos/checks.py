@@ -134,7 +134,7 @@ def _named(product: Product, where: str, said: tuple[str, str, bool]) -> Iterato
     elif not major:
         yield _warning("centos-release-unread", where, "it does not say which version it is")
     elif major != str(wanted.major):
-        what = f"it is version {major}, not CentOS {wanted.major}"
+        what = f"it is version {shown(major)}, not CentOS {wanted.major}"
         yield _error("centos-release", where, what)
     elif stream != wanted.stream:
         what = f"it is CentOS {'Stream' if stream else 'Linux'}; the product is {wanted.title}"
@@ -210,9 +210,8 @@ def _listed(product: Product, name: str, root: Root, packages: list[Package]) ->
         if package in {"kernel", "kernel-core"}
     }
     if kernels and root.kernels and not kernels & root.kernels.keys():
-        what = (
-            f"the manifest lists kernel {max(kernels)}; the {name} has {shown(max(root.kernels))}"
-        )
+        listed, there = shown(max(kernels)), shown(max(root.kernels))
+        what = f"the manifest lists kernel {listed}; the {name} has {there}"
         yield _warning("centos-manifest-kernel", "manifest", what)
     releases = {
         each.version.partition(".")[0].partition("-")[0]
@@ -221,7 +220,7 @@ def _listed(product: Product, name: str, root: Root, packages: list[Package]) ->
     }
     wanted = release_of(product).major
     if wanted and releases and str(wanted) not in releases:
-        what = f"the manifest is of CentOS {min(releases)}, not CentOS {wanted}"
+        what = f"the manifest is of CentOS {shown(min(releases))}, not CentOS {wanted}"
         yield _warning("centos-manifest-release", "manifest", what)
 
 

@@ -259,6 +259,18 @@ def test_what_is_rare_is_not_remarked_on_either(found, change):
     assert found({"root-tgz": changed(change)}) == []
 
 
+def test_what_is_said_is_short(found):
+    data = changed(os_release("ID=centos\nVERSION_ID=" + "9" * 9000))
+    listed = f"kernel-9-{'9' * 900}.x86_64\ncentos-release-{'9' * 900}-1.noarch\n".encode()
+    findings = found({"root-tgz": data, "manifest": listed})
+    assert codes(findings) == {
+        "centos-release",
+        "centos-manifest-kernel",
+        "centos-manifest-release",
+    }
+    assert all(len(each.message) < 300 for each in findings)
+
+
 def test_deep_names_cost_little(found):
     deep = {f"usr/{number}/" + "a/" * 1900 + "x": file(b"") for number in range(1500)}
     data = changed(lambda those: those.update(deep))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mirror.formats import FormatError, check_content
 from mirror_ubuntu.boot import check_initrd, check_kernel
-from mirror_ubuntu.codes import finding
+from mirror_ubuntu.codes import finding, shown
 from mirror_ubuntu.manifest import kernels_in, parse_manifest, read_text
 from mirror_ubuntu.root import check_root_image, check_squashfs
 
@@ -60,7 +60,7 @@ def _check_manifest(file: Path, kernel: KernelImage | None) -> Iterable[Finding]
         return
     listed = kernels_in(packages)
     if kernel and kernel.version and listed and kernel.version not in listed:
-        some = ", ".join(sorted(listed)[:3])
+        some = ", ".join(shown(each)[1:-1] for each in sorted(listed)[:3])
         yield finding(
             "ubuntu-kernel-unlisted",
             "manifest",

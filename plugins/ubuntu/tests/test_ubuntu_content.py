@@ -205,6 +205,9 @@ def test_a_manifest_of_other_kernels_is_a_note(tmp_path):
     subject = ubuntu(tmp_path)
     subject.files["manifest"] = manifest(HWE)
     assert subject.codes() == ["note ubuntu-kernel-unlisted"]
+    subject.files["manifest"] = manifest(*(f"6.{number}-{'x' * 900}" for number in range(9)))
+    assert subject.codes() == ["note ubuntu-kernel-unlisted"]
+    assert len(subject.said) < 300
     subject.files["manifest"] = manifest()
     assert subject.codes() == []
 
