@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import MirrorError, NotFound
+from mirror.errors import CatalogDamaged, CatalogMissing, MirrorError, NotFound
 from mirror.model import Finding  # noqa: TC001  (msgspec looks at it)
 
 if TYPE_CHECKING:
@@ -159,10 +159,16 @@ class Snapshots:
         )
 
     def judged(self, versions: Iterable[PublishedVersion]) -> tuple[PublishedVersion, ...]:
-        """Return the versions with what plugins found in them."""
+        """Return the versions with what plugins found in them.
+
+        Without a catalogue, that is not known: what is published can be shown all the same.
+        """
         from mirror.service.findings import judged
 
-        return judged(versions, self._mirror.catalog)
+        try:
+            return judged(versions, self._mirror.catalog)
+        except (CatalogDamaged, CatalogMissing):
+            return tuple(versions)
 
     def remove(self, snapshot_id: str, *, by: str) -> None:
         """Remove a snapshot that no channel answers for. Raises `SnapshotInUse`, `NotFound`."""
@@ -243,7 +249,10 @@ class Snapshots:
         old_id, new_id = self.resolve(old), self.resolve(new)
         before, after = archive.products(old_id), archive.products(new_id)
         found = diff_products((old_id, before), (new_id, after))
-        return of_diff(found, before, after, self._mirror.catalog)
+        try:
+            return of_diff(found, before, after, self._mirror.catalog)
+        except (CatalogDamaged, CatalogMissing):
+            return found
 
 
 def _by_snapshot(snapshots: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
