@@ -13,9 +13,10 @@ from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from mirror.cli.context import Globals
-from mirror.cli.lazy import LazyGroup, anyone_implements
+from mirror.cli.lazy import LazyGroup
 from mirror.cli.output import print_error, print_line
 from mirror.errors import MirrorError
+from mirror.implementing import anyone_implements
 from mirror.logs import configure
 
 if TYPE_CHECKING:

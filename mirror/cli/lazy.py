@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, ClassVar
 
@@ -31,25 +30,6 @@ class LazyGroup(TyperGroup):
         if name in self.lazy:
             command = load(name, self.lazy[name][0])
         return name, command, rest
-
-
-def anyone_implements(hook: str) -> bool:
-    """Say whether an installed plugin may implement a hook; none is imported for that.
-
-    A module that does not have the name of the hook in its source does not implement it.
-    """
-    from importlib.metadata import entry_points
-    from importlib.util import find_spec
-
-    for entry in entry_points(group="mirror.v1"):
-        spec = find_spec(entry.module) if entry.module.isidentifier() and not entry.attr else None
-        try:
-            source = Path(spec.origin or "").read_bytes() if spec else hook.encode()
-        except OSError:
-            return True
-        if hook.encode() in source or b"import *" in source:
-            return True
-    return False
 
 
 def load(name: str, where: str) -> Any:  # noqa: ANN401  (Typer keeps the type of a command private)

@@ -2,9 +2,11 @@
 
 `python -m mirror.server.runner` is started and kept alive by the supervisor; for each job it starts
 `python -m mirror.server.runner --job ID`, a process of its own: the memory of a sync returns to the
-system, and its crash takes nothing along. Both read RunnerOptions as one line of JSON on their
-standard input. SIGTERM, or the end of that input (whoever started it is gone), makes them end: the
-job is recorded as interrupted, and what has come of its files stays for the next one.
+system, and its crash takes nothing along. Once that has ended, `--tell ID` lets plugins hear of it,
+again in a process of its own: a plugin that hangs at its import hangs there. All read RunnerOptions
+as one line of JSON on their standard input. SIGTERM, or the end of that input (whoever started it
+is gone), makes them end: the job is recorded as interrupted, and what has come of its files stays
+for the next one.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from mirror.errors import Cancelled, JobNotStarted, MirrorError
+from mirror.implementing import anyone_implements
 from mirror.logs import configure, job_id
 from mirror.model import JobState
 
@@ -41,6 +44,11 @@ TROUBLE = 30.0
 
 KILL_AFTER = 10.0
 """Seconds that a job's process may take to end when it is told to, or when its job has ended."""
+
+TELL_WITHIN = 45.0
+"""Seconds that plugins may take, all together, to hear of a job."""
+
+LISTENING = ("mirror_sync_finished", "mirror_snapshot_published")
 
 # it runs as __main__
 _log = logging.getLogger("mirror.server.runner")
@@ -64,8 +72,7 @@ def main() -> int:
     configure(options.log_level, form=options.log_format)
     try:
         with _open(options) as mirror:
-            work = _run_job(mirror) if "--job" in sys.argv else _Runner(mirror, orders).run()
-            asyncio.run(_until_told_to_end(work))
+            asyncio.run(_until_told_to_end(_work(mirror, orders)))
     except asyncio.CancelledError:
         return 0
     except Cancelled as error:
@@ -113,10 +120,17 @@ class _Lifeline(asyncio.Protocol):
         self.cut()
 
 
-async def _run_job(mirror: Mirror) -> None:
-    number = int(sys.argv[-1])
+async def _work(mirror: Mirror, orders: bytes) -> None:
+    """Do what the command line says: run a job, tell of one, or run whatever there is to run."""
+    if len(sys.argv) == 1:
+        await _Runner(mirror, orders).run()
+        return
+    what, number = sys.argv[1], int(sys.argv[2])
     job_id.set(number)
-    await mirror.syncs.run_queued(number)
+    if what == "--tell":
+        await asyncio.to_thread(mirror.announcer.job_ended, number)
+    else:
+        await mirror.syncs.run_queued(number)
 
 
 class _Runner:
@@ -128,19 +142,28 @@ class _Runner:
         self._basis: tuple[Schedule, LastRun] | None = None
         self._due: datetime | None = None
         self._telling: set[asyncio.Task[None]] = set()
+        self._in_order = asyncio.Lock()
+        self._interrupted: list[int] = []
 
     async def run(self) -> None:
         _log.info("ready to run jobs")
         try:
             await self._run_jobs()
         finally:
-            await asyncio.gather(*self._telling, return_exceptions=True)
+            if self._telling:
+                _, late = await asyncio.wait(self._telling, timeout=TELL_WITHIN)
+                for each in late:
+                    each.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
 
     async def _run_jobs(self) -> None:
         while True:
             pause = POLL
             try:
-                if number := await asyncio.to_thread(self._next_job):
+                number = await asyncio.to_thread(self._next_job)
+                while self._interrupted:
+                    self._tell(self._interrupted.pop())
+                if number:
                     await self._run(number)
             except (MirrorError, OSError) as error:
                 pause = TROUBLE
@@ -151,7 +174,7 @@ class _Runner:
         """Return the job to run now, 0 if there is none. What is queued comes first."""
         for job in self._mirror.jobs.sweep():
             _log.warning("job %d was interrupted", job.id)
-            self._mirror.announcer.job_ended(job.id)
+            self._interrupted.append(job.id)
             self._basis = None
         return self._mirror.jobs.next_queued() or self._scheduled()
 
@@ -171,15 +194,8 @@ class _Runner:
 
     async def _run(self, number: int) -> None:
         """Run a job in a process of its own, and see how that ended."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "mirror.server.runner", "--job", str(number)),
-            stdin=PIPE,
-        )
+        process = await self._start("--job", number)
         try:
-            if process.stdin is not None:
-                with suppress(ConnectionError):
-                    process.stdin.write(self._orders)
-                    await process.stdin.drain()
             await self._watch(number, process)
             status = await process.wait()
         except asyncio.CancelledError:
@@ -189,11 +205,34 @@ class _Runner:
         await asyncio.to_thread(self._settle, number, status)
         self._tell(number)
 
+    async def _start(self, what: str, number: int) -> Process:
+        command = (sys.executable, "-P", "-m", "mirror.server.runner", what, str(number))
+        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE)
+        if process.stdin is not None:
+            with suppress(ConnectionError):
+                process.stdin.write(self._orders)
+                await process.stdin.drain()
+        return process
+
     def _tell(self, number: int) -> None:
         """Let plugins hear of a job that has ended; it takes none of the next job's time."""
-        task = asyncio.create_task(asyncio.to_thread(self._mirror.announcer.job_ended, number))
+        task = asyncio.create_task(self._tell_of(number))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
+
+    async def _tell_of(self, number: int) -> None:
+        if not await asyncio.to_thread(lambda: any(map(anyone_implements, LISTENING))):
+            return
+        async with self._in_order:
+            process = await self._start("--tell", number)
+            try:
+                await asyncio.wait_for(process.wait(), TELL_WITHIN)
+            except TimeoutError:
+                _log.warning("plugins took over %g s to hear of job %d", TELL_WITHIN, number)
+            finally:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
 
     async def _watch(self, number: int, process: Process) -> None:
         """Wait for a job's process; kill it if it hangs when it should be over.
