@@ -16,6 +16,7 @@ from mirror.formats.kernel import KernelImage, read_kernel, read_kernel_stream
 from mirror.formats.pe import EfiBinary, read_efi
 from mirror.formats.sniff import compression_of
 from mirror.formats.squashfs import Squashfs, read_squashfs
+from mirror.formats.text import read_text
 
 __all__ = [
     "HEAD_SIZE",
@@ -37,4 +38,5 @@ __all__ = [
     "read_kernel",
     "read_kernel_stream",
     "read_squashfs",
+    "read_text",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mirror.api import Finding, Severity
 from mirror.formats import FormatError, check_content, compression_of
 from mirror_centos.kernels import check_kernels, is_other
-from mirror_centos.manifest import parse_manifest, read_text
+from mirror_centos.manifest import manifest_text, parse_manifest
 from mirror_centos.releases import release_of
 from mirror_centos.root import CENTOS_FILES, RELEASE_FILES, Root, read_root, shown
 
@@ -48,7 +48,7 @@ def check(product: Product, name: str, file: Path, manifest: Path | None) -> Ite
     packages: list[Package] = []
     if manifest is not None:
         try:
-            text = read_text(manifest)
+            text = manifest_text(manifest)
         except FormatError as error:
             yield _error("centos-manifest", "manifest", f"the manifest {error}")
             text = ""

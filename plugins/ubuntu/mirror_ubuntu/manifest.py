@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mirror.api import Package
-from mirror.formats import FormatError, check_head
+from mirror.formats import FormatError, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,25 +29,15 @@ def read_manifest(file: Path) -> tuple[Package, ...]:
 
     Raises `FormatError` where it is no list of packages, or lists none.
     """
-    return parse_manifest(read_text(file))
+    return parse_manifest(manifest_text(file))
 
 
-def read_text(file: Path) -> str:
-    """Return a manifest as text; what is longer than any is cut, and then refused by its length.
+def manifest_text(file: Path) -> str:
+    """Return a manifest as text; one that is too long is refused by who parses it.
 
-    Raises `FormatError` where it is none: a web page, nothing, no UTF-8, binary.
+    Raises `FormatError` where it is no text.
     """
-    with file.open("rb") as stream:
-        data = stream.read(MAX_SIZE + 1)
-    check_head(data)
-    try:
-        # The last character may be cut in two.
-        content = data.decode(errors="strict" if len(data) <= MAX_SIZE else "replace")
-    except UnicodeDecodeError:
-        raise FormatError("is not UTF-8 text") from None
-    if "\0" in content:
-        raise FormatError("is not text")
-    return content
+    return read_text(file, limit=MAX_SIZE)
 
 
 def parse_manifest(content: str) -> tuple[Package, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mirror.formats import FormatError, check_content
 from mirror_ubuntu.boot import check_initrd, check_kernel
 from mirror_ubuntu.codes import finding, shown
-from mirror_ubuntu.manifest import kernels_in, parse_manifest, read_text
+from mirror_ubuntu.manifest import kernels_in, manifest_text, parse_manifest
 from mirror_ubuntu.root import check_root_image, check_squashfs
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def validate_image(
 
 def _check_manifest(file: Path, kernel: KernelImage | None) -> Iterable[Finding]:
     try:
-        text = read_text(file)
+        text = manifest_text(file)
     except FormatError as error:
         yield finding("ubuntu-manifest", "manifest", f"the manifest {error}")
         return

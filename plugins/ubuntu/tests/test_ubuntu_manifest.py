@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 from mirror_ubuntu.images import UbuntuImages
-from mirror_ubuntu.manifest import MAX_SIZE, kernels_in, parse_manifest, read_manifest, read_text
+from mirror_ubuntu.manifest import (
+    MAX_SIZE,
+    kernels_in,
+    manifest_text,
+    parse_manifest,
+    read_manifest,
+)
 from ubuntu_samples import image, version_of
 
 from mirror.api import Package
@@ -83,7 +89,7 @@ def test_what_is_no_text(tmp_path, data, said):
     file = tmp_path / "blob"
     file.write_bytes(data)
     with pytest.raises(FormatError, match=said):
-        read_text(file)
+        manifest_text(file)
 
 
 def test_a_file(tmp_path):
