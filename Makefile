@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DISTRIBUTIONS := . plugins/ubuntu plugins/centos
+DISTRIBUTIONS := . plugins/ubuntu plugins/centos plugins/custom_images
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help install demo test lint format bench soak e2e constraints docs clean
@@ -55,8 +55,11 @@ docs: install  ## Write the pages that are made from the code: errors, the refer
 
 constraints: install  ## Pin everything anew, by name, version and hash
 	$(BIN)/pip install --quiet pip-tools
-	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
-	  print("\n".join(p["project"]["dependencies"] + p["dependency-groups"]["dev"]))' \
+	$(BIN)/python -c 'import tomllib; \
+	  load = lambda each: tomllib.load(open(each + "/pyproject.toml", "rb")); \
+	  needs = [n for d in "$(DISTRIBUTIONS)".split() for n in load(d)["project"]["dependencies"]]; \
+	  needs += load(".")["dependency-groups"]["dev"]; \
+	  print("\n".join(n for n in needs if n != "maas-image-mirror"))' \
 	  | $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-options --strip-extras --output-file constraints.txt -
 

@@ -22,13 +22,21 @@ import msgspec
 import pluggy
 
 from mirror.errors import CommandFailed
-from mirror.model import Attributes, Finding, Item, Product, Severity, Version
+from mirror.model import (
+    CUSTOM_CONTENT_ID,
+    Attributes,
+    Finding,
+    Item,
+    Product,
+    Severity,
+    Version,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import date
 
-API_VERSION = (1, 0)
+API_VERSION = (1, 1)
 """(major, minor). A new major gets a new entry-point group; a minor only adds."""
 
 ENTRY_POINT_GROUP = "mirror.v1"
@@ -107,6 +115,40 @@ class Command(msgspec.Struct, frozen=True):
     name: str
     app: str
     help: str
+
+
+class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be made of a file that an operator has.
+
+    `ftype` is the file type that the image is to have, as MAAS names it (`root-tgz`); '': whatever
+    fits. `hooks` is a directory with curtin hooks to put into the image; None: none. `options` are
+    for the distribution; it refuses those that it does not know.
+    """
+
+    ftype: str = ""
+    hooks: Path | None = None
+    options: dict[str, str] = {}
+
+
+class Built(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that was made: `file` is below the scratch directory.
+
+    `findings` say what a person should know of how it was made; `attributes` go to the item.
+    """
+
+    ftype: str
+    file: Path
+    findings: tuple[Finding, ...] = ()
+    attributes: Attributes = {}
+
+
+class BuildRefused(Exception):
+    """A file can't become such an image: `what` is the matter, and what to do instead."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -231,6 +273,26 @@ class Distribution(ABC):
         del product, version, files
         return ()
 
+    def build(
+        self,
+        product: Product,
+        file: Path,
+        order: BuildOrder,
+        scratch: Path,
+        report: Callable[[int, int], None],
+    ) -> Built:
+        """Make an image of `product`, which has no version yet, from a file; since 1.1.
+
+        Runs as `validate` does, with the time that a build may take. `report` is called with the
+        bytes that are done and all there are, now and then. Raises `BuildRefused`, or
+        `mirror.formats.FormatError` where the file is damaged.
+        """
+        del file, order, scratch, report
+        raise BuildRefused(
+            f"{self.describe(product)} can't be built",
+            "Build the image elsewhere, and add it as it is.",
+        )
+
     def notices(self, product: Product, today: date) -> Iterable[Finding]:
         """Say what an operator should know today: that support ends soon, or has ended.
 
@@ -250,8 +312,12 @@ class Distribution(ABC):
 
 __all__ = [
     "API_VERSION",
+    "CUSTOM_CONTENT_ID",
     "ENTRY_POINT_GROUP",
     "Attributes",
+    "BuildOrder",
+    "BuildRefused",
+    "Built",
     "Command",
     "CommandFailed",
     "Derived",

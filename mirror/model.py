@@ -30,6 +30,20 @@ class Kind(StrEnum):
     """No MAAS 3.7+ can parse it (a dd image, say): published in `index-all` only."""
 
 
+CUSTOM_CONTENT_ID = "custom"
+"""The content id of the products that are not a boot source's, but the operator's own images."""
+
+
+class Licence(StrEnum):
+    """Who may have an image. A product that has no attribute `licence` is free."""
+
+    FREE = "free"
+    SUBSCRIPTION = "subscription"
+    """For those who subscribe (RHEL, SLES)."""
+    PROPRIETARY = "proprietary"
+    """Not to be passed on without its owner's leave (Windows, ESXi)."""
+
+
 class Item(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One file of a version. `path` is relative to the base of the stream; `size` is in bytes.
 
@@ -75,6 +89,12 @@ class Product(msgspec.Struct, frozen=True, gc=False):
     def arch(self) -> str:
         """Debian's name of the architecture (`amd64`)."""
         return str(self.attributes.get("arch", ""))
+
+    @property
+    def licence(self) -> Licence:
+        """Who may have it; what is not known is as good as proprietary."""
+        said = self.attributes.get("licence", Licence.FREE)
+        return Licence(said) if said in set(Licence) else Licence.PROPRIETARY
 
 
 class BootSource(msgspec.Struct, frozen=True):

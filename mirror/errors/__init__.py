@@ -8,7 +8,8 @@
     ├── StoreError                   MIR-5xx  the disk
     ├── PluginError                  MIR-6xx  a plugin
     ├── ServeError                   MIR-7xx  the server
-    └── AccessDenied                 MIR-8xx  who may do what
+    ├── AccessDenied                 MIR-8xx  who may do what
+    └── ImageError                   MIR-9xx  a custom image
 
 An instance says what happened, to which thing; `remedy` says what to do next. `docs/errors.md` is
 generated from the classes of this package.
@@ -38,6 +39,10 @@ from mirror.errors.fetch import (
     TooManyRedirects,
     Truncated,
     Unreachable,
+)
+from mirror.errors.image import (
+    ImageError,
+    ImageNotBuildable,
 )
 from mirror.errors.integrity import (
     BlobCorrupt,
@@ -184,6 +189,8 @@ __all__ = [
     "FromTheFuture",
     "GpgMissing",
     "HttpStatus",
+    "ImageError",
+    "ImageNotBuildable",
     "IntegrityError",
     "JobInterrupted",
     "JobNotStarted",

@@ -1,7 +1,8 @@
 """What the mirror and the process of a plugin say to each other.
 
 Each message is JSON behind its length, four bytes, the greatest first. The mirror says `Start`, and
-then asks, one `Request` at a time; to each the worker gives one `Reply`.
+then asks, one `Request` at a time; to each the worker gives one `Reply`: to `Build`, after any
+number of `Step`s.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from mirror.api import (  # noqa: TC001  (msgspec looks at them)
     Attributes,
+    BuildOrder,
     Finding,
     Package,
     Product,
@@ -73,6 +75,16 @@ class ListPackages(msgspec.Struct, frozen=True, tag=True):
     files: dict[str, str]
 
 
+class Build(msgspec.Struct, frozen=True, tag=True):
+    """Make an image from a file."""
+
+    distribution: str
+    product: Product
+    file: str
+    order: BuildOrder
+    scratch: str
+
+
 class Notify(msgspec.Struct, frozen=True, tag=True):
     """Call a hook that hears of an event, which is JSON."""
 
@@ -80,7 +92,7 @@ class Notify(msgspec.Struct, frozen=True, tag=True):
     event: msgspec.Raw
 
 
-Request = Inspect | ListPackages | Notify
+Request = Inspect | ListPackages | Build | Notify
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -104,6 +116,22 @@ class Inspection(msgspec.Struct, frozen=True, tag=True):
     made: tuple[Made, ...] = ()
 
 
+class Image(msgspec.Struct, frozen=True, tag=True):
+    """An image that was made."""
+
+    ftype: str
+    file: str
+    findings: tuple[Finding, ...] = ()
+    attributes: Attributes = {}
+
+
+class Step(msgspec.Struct, frozen=True, tag=True):
+    """How far a build is, in bytes. It is no reply: one follows."""
+
+    done: int
+    total: int
+
+
 class Packages(msgspec.Struct, frozen=True, tag=True):
     """What is installed in an image."""
 
@@ -114,14 +142,16 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     """It could not be done.
 
     `kind` is `raised` (whatever the plugin's code raised), `unreadable` (the list of packages is),
-    `limit` (out of memory or disk, or too much to say) or `trespass`.
+    `refused` (a build: `remedy` is what to do instead), `limit` (out of memory or disk, or too much
+    to say) or `trespass`.
     """
 
-    kind: Literal["raised", "unreadable", "limit", "trespass"]
+    kind: Literal["raised", "unreadable", "refused", "limit", "trespass"]
     what: str
+    remedy: str = ""
 
 
-Reply = Ready | Inspection | Packages | Failed
+Reply = Ready | Inspection | Packages | Image | Step | Failed
 
 
 def frame(message: msgspec.Struct) -> bytes:

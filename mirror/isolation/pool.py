@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mirror.errors import PluginCrashed, PluginLimitExceeded, PluginTrespassed
 from mirror.isolation.messages import HOME, Ready, Start
-from mirror.isolation.process import Process, Terms, remove_tree
+from mirror.isolation.process import OnStep, Process, Terms, remove_tree
 from mirror.plugin_manager.sections import section_of
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ _FATAL = (PluginCrashed, PluginLimitExceeded, PluginTrespassed)
 class Ask(Protocol):
     """Sends a message to the process, and returns its reply."""
 
-    def __call__(self, message: msgspec.Struct, expected: type[R]) -> R:
+    def __call__(self, message: msgspec.Struct, expected: type[R], *, on_step: OnStep = None) -> R:
         """Raise what `Process.ask` raises."""
         ...
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from mirror.errors import (
+    ImageNotBuildable,
     ManifestUnreadable,
     MirrorError,
     PluginCrashed,
@@ -27,7 +29,7 @@ from mirror.errors import (
     PluginTrespassed,
 )
 from mirror.isolation import messages
-from mirror.isolation.messages import HOME, Failed, Reply
+from mirror.isolation.messages import HOME, Failed, Reply, Step
 from mirror.plugin_manager.words import clean
 
 if TYPE_CHECKING:
@@ -35,11 +37,15 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+OnStep = Callable[[Step], None] | None
+
 _KEPT = 4096
 """Bytes of what a worker writes on standard error that are kept: the last ones."""
 _TICK = 0.2
 """Seconds between two looks at what a worker uses."""
 _LARGEST_READ = 1 << 16
+_LONGEST_STEP = 200
+"""Bytes of a message that says how far a build is."""
 
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 
@@ -114,21 +120,25 @@ class Process:
             with suppress(OSError):
                 pipe.close()
 
-    def ask(self, message: msgspec.Struct, expected: type[R], terms: Terms) -> R:
+    def ask(
+        self, message: msgspec.Struct, expected: type[R], terms: Terms, on_step: OnStep = None
+    ) -> R:
         """Send a message, and return the reply, which must be of the kind that is expected.
+
+        `on_step` is called, in this thread, with each `Step` that comes before it.
 
         Raises `PluginError` and its kinds, and `ManifestUnreadable`: after any but `PluginError`
         itself and `ManifestUnreadable`, this process is of no use any more.
         """
         try:
-            body = self._exchange(messages.frame(message), terms)
+            body = self._exchange(messages.frame(message), terms, on_step)
         except BrokenPipeError:
             raise self._crashed(terms.about) from None
         return _understood(body, expected, terms.about)
 
     # --- talking ----------------------------------------------------------------------------------
 
-    def _exchange(self, request: bytes, terms: Terms) -> bytes:
+    def _exchange(self, request: bytes, terms: Terms, on_step: OnStep) -> bytes:
         """Write the request, read the reply, and meanwhile look at what the worker takes."""
         about, deadline = terms.about, terms.deadline
         requests, replies, errors = (pipe.fileno() for pipe in self._pipes)
@@ -161,6 +171,7 @@ class Process:
                         self._said = (self._said + data)[-_KEPT:]
                     else:
                         reply += data
+                        _take_steps(reply, on_step)
                         _check_length(reply, about)
         self._check_use(about)
         return bytes(reply[messages.HEAD.size :])
@@ -247,6 +258,23 @@ def _is_whole(reply: bytearray) -> bool:
     return len(reply) >= size and len(reply) >= size + messages.HEAD.unpack_from(reply)[0]
 
 
+def _take_steps(reply: bytearray, on_step: OnStep) -> None:
+    """Take whole messages that are no more than a `Step` off the front, and pass them on."""
+    while on_step is not None and _is_whole(reply):
+        head = messages.HEAD.size
+        [length] = messages.HEAD.unpack_from(reply)
+        if length > _LONGEST_STEP:
+            return
+        try:
+            step = _reply.decode(reply[head : head + length])
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return  # who reads the reply says so, and about what
+        if not isinstance(step, Step):
+            return
+        del reply[: head + length]
+        on_step(step)
+
+
 def _check_length(reply: bytearray, about: str) -> None:
     if len(reply) < messages.HEAD.size:
         return
@@ -263,7 +291,8 @@ def _understood(body: bytes, expected: type[R], about: str) -> R:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PluginCrashed(f"{about}: its process said what is no reply: {error}") from None
     if isinstance(reply, Failed):
-        raise _KINDS[reply.kind](f"{about}: {clean(reply.what, 1000)}")
+        remedy = clean(reply.remedy, 1000)
+        raise _KINDS[reply.kind](f"{about}: {clean(reply.what, 1000)}", remedy=remedy)
     if not isinstance(reply, expected):
         raise PluginCrashed(f"{about}: its process gave an answer to something else")
     return reply
@@ -272,6 +301,7 @@ def _understood(body: bytes, expected: type[R], about: str) -> R:
 _KINDS: dict[str, type[MirrorError]] = {
     "raised": PluginError,
     "unreadable": ManifestUnreadable,
+    "refused": ImageNotBuildable,
     "limit": PluginLimitExceeded,
     "trespass": PluginTrespassed,
 }

@@ -11,6 +11,7 @@ import errno
 import importlib.util
 import os
 import sys
+import time
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from itertools import islice
@@ -21,6 +22,8 @@ import msgspec
 
 from mirror.api import (
     ENTRY_POINT_GROUP,
+    BuildRefused,
+    Built,
     Derived,
     Distribution,
     Finding,
@@ -37,7 +40,9 @@ from mirror.isolation.messages import (
     MAX_DERIVED,
     MAX_FINDINGS,
     MAX_PACKAGES,
+    Build,
     Failed,
+    Image,
     Inspect,
     Inspection,
     ListPackages,
@@ -48,6 +53,7 @@ from mirror.isolation.messages import (
     Reply,
     Request,
     Start,
+    Step,
 )
 from mirror.plugin_manager import Plugins, load_plugins
 
@@ -56,6 +62,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_STEP = 0.2
+"""Seconds between two reports of how far a build is."""
 _MAX_WORDS = 2000
 """Characters of an error that a plugin raised."""
 
@@ -77,7 +85,7 @@ def main() -> None:
     first = messages.read_frame(requests)
     if first is None:
         return
-    worker = Worker(_start(first))
+    worker = Worker(_start(first), replies)
     messages.write_all(replies, worker.reply(None))
     own = os.getpid()
     while (request := messages.read_frame(requests)) is not None:
@@ -90,8 +98,9 @@ def main() -> None:
 class Worker:
     """One plugin, ready for work."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, replies: int) -> None:
         self._start = start
+        self._replies = replies
         self._plugins = Plugins((), ())
         self._distributions: dict[str, Distribution] = {}
         self._guard = Guard(start.scratch, ())
@@ -137,11 +146,30 @@ class Worker:
             self._plugins.tell(self._start.plugin, event)
             return Ready()
         distribution = self._distributions[request.distribution]
+        if isinstance(request, Build):
+            return self._build(distribution, request)
         files = {name: Path(file) for name, file in request.files.items()}
         if isinstance(request, ListPackages):
             listed = distribution.packages(request.product, request.version, files)
             return Packages(tuple(_each(listed, Package, MAX_PACKAGES, "packages")))
         return _inspect(distribution, request, files)
+
+    def _build(self, distribution: Distribution, request: Build) -> Image:
+        said = 0.0
+
+        def report(done: int, total: int) -> None:
+            nonlocal said
+            now = time.monotonic()
+            if now - said >= _STEP:
+                said = now
+                messages.write_all(self._replies, messages.frame(Step(int(done), int(total))))
+
+        file, scratch = Path(request.file), Path(request.scratch)
+        built = distribution.build(request.product, file, request.order, scratch, report)
+        if not isinstance(built, Built):
+            raise TypeError(f"it gave {built!r} for an image, not a Built")
+        findings = tuple(_each(built.findings, Finding, MAX_FINDINGS, "findings"))
+        return Image(built.ftype, os.fspath(built.file), findings, built.attributes)
 
     # --- what went wrong --------------------------------------------------------------------------
 
@@ -152,6 +180,11 @@ class Worker:
             return Failed("trespass", f"it tried to use {error.filename}")
         if isinstance(error, FormatError) and isinstance(request, ListPackages):
             return Failed("unreadable", str(error)[:_MAX_WORDS])
+        if isinstance(request, Build) and isinstance(error, BuildRefused):
+            return Failed("refused", error.what[:_MAX_WORDS], error.remedy[:_MAX_WORDS])
+        if isinstance(request, Build) and isinstance(error, FormatError):
+            what = f"{Path(request.file).name} {error}"
+            return Failed("refused", what[:_MAX_WORDS], "Get the file anew, and try again.")
         too_far = _too_far(error)
         return Failed("limit", too_far) if too_far else Failed("raised", _words(error))
 

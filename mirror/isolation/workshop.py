@@ -15,10 +15,18 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
 
-from mirror.api import Derived, Finding
-from mirror.errors import DerivedRefused, ManifestUnreadable
+from mirror.api import Built, Derived, Finding
+from mirror.errors import DerivedRefused, ImageNotBuildable, ManifestUnreadable
 from mirror.isolation import messages
-from mirror.isolation.messages import Inspect, Inspection, ListPackages, Notify, Ready
+from mirror.isolation.messages import (
+    Build,
+    Image,
+    Inspect,
+    Inspection,
+    ListPackages,
+    Notify,
+    Ready,
+)
 from mirror.isolation.pool import Pool, Turn
 from mirror.plugin_manager.records import EVENT_HOOKS
 from mirror.plugin_manager.words import clean
@@ -27,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from mirror.api import Package, Product, SnapshotPublished, SyncFinished, Version
-    from mirror.isolation.messages import Made
+    from mirror.api import BuildOrder, Package, Product, SnapshotPublished, SyncFinished, Version
+    from mirror.isolation.messages import Made, Step
     from mirror.plugin_manager import Plugins
     from mirror.settings import PluginSettings
 
@@ -130,6 +138,40 @@ class Workshop:
             what = f"the list of packages of {product.name!r} {version.name} {why}"
             raise ManifestUnreadable(what) from None
 
+    async def build(
+        self,
+        distribution: str,
+        product: Product,
+        file: Path,
+        order: BuildOrder,
+        report: Callable[[int, int], None] | None = None,
+    ) -> tuple[Built, Path]:
+        """Let the plugin make an image from a file; return it, and the folder that it is in.
+
+        The folder is out of the plugin's reach, and the caller's now. `report` is called from a
+        thread, with the bytes that are done and all there are. Raises what `inspect` does, and
+        `ImageNotBuildable`.
+        """
+
+        def step(said: Step) -> None:
+            if report is not None:
+                report(said.done, said.total)
+
+        def work(turn: Turn) -> tuple[Built, Path]:
+            with self._pool.process(turn, plugin, about) as (process, ask):
+                folder = process.new_folder()
+                request = Build(distribution, product, os.fspath(file), order, os.fspath(folder))
+                image = ask(request, Image, on_step=step)
+                return self._built(image, folder, about)
+
+        plugin = self._plugins.plugin_of(distribution)
+        about = f"plugin {plugin!r} failed to build {product.os}/{product.release}"
+        try:
+            return await self._do(work)
+        except ImageNotBuildable as error:  # the file is to blame, not the plugin
+            what = f"{product.os}/{product.release}: {error.what.removeprefix(f'{about}: ')}"
+            raise ImageNotBuildable(what, remedy=error.remedy) from None
+
     async def notify(self, plugin: str, event: SyncFinished | SnapshotPublished) -> None:
         """Let a plugin hear of an event: in a process for it alone, with the network, 30 seconds.
 
@@ -162,6 +204,14 @@ class Workshop:
         plugin = self._plugins.plugin_of(distribution)
         return plugin, f"plugin {plugin!r} failed on {product.name!r} {version.name}"
 
+    def _built(self, image: Image, folder: Path, about: str) -> tuple[Built, Path]:
+        taken = self._scratch / f"{folder.parent.name}-{folder.name}"
+        folder.rename(taken)
+        file = Path(image.file)
+        if ".." in file.parts or not file.is_relative_to(folder):
+            raise DerivedRefused(f"{about}: the image is not a file in its scratch directory")
+        return _cleaned_built(image, taken / file.relative_to(folder)), taken
+
     def _taken(self, inspection: Inspection, folder: Path, about: str) -> Inspected:
         """Put what was made where the plugin, which may be running still, can't reach it."""
         findings = tuple(map(_clean, inspection.findings))
@@ -171,6 +221,11 @@ class Workshop:
         folder.rename(taken)
         derived = tuple(_moved(each, folder, taken, about) for each in inspection.made)
         return Inspected(findings, derived, taken)
+
+
+def _cleaned_built(image: Image, file: Path) -> Built:
+    findings = tuple(map(_clean, image.findings))
+    return Built(ftype=image.ftype, file=file, findings=findings, attributes=image.attributes)
 
 
 def _moved(made: Made, folder: Path, taken: Path, about: str) -> Derived:

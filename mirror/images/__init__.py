@@ -1,0 +1,1 @@
+"""Custom images: what an operator says of one, its versions, and how they are published."""

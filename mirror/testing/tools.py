@@ -1,0 +1,48 @@
+"""Programs that tests compare with, or make images with: what Debian has a package for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+REQUIRED = "MIRROR_REQUIRE_TOOLS"
+"""Set by CI, which has installed them: a missing one is then a failure."""
+
+PACKAGES = {
+    "bsdtar": "libarchive-tools",
+    "debugfs": "e2fsprogs",
+    "hivexsh": "libhivex-bin",
+    "mcopy": "mtools",
+    "mke2fs": "e2fsprogs",
+    "mkfs.btrfs": "btrfs-progs",
+    "mkfs.vfat": "dosfstools",
+    "mkfs.xfs": "xfsprogs",
+    "mkntfs": "ntfs-3g",
+    "mksquashfs": "squashfs-tools",
+    "ntfscp": "ntfs-3g",
+    "ntfsls": "ntfs-3g",
+    "qemu-img": "qemu-utils",
+    "rpm": "rpm",
+    "setfattr": "attr",
+    "sgdisk": "gdisk",
+    "sfdisk": "fdisk",
+    "wimlib-imagex": "wimtools",
+    "xz": "xz-utils",
+    "bzip2": "bzip2",
+    "zstd": "zstd",
+}
+"""The Debian package that each comes from."""
+
+
+def tool(name: str) -> str:
+    """Return the path of a program; without it, the test is skipped, or fails where CI says so."""
+    path = os.environ.get("PATH", "")
+    found = shutil.which(name, path=f"{path}:/usr/sbin:/sbin")
+    if found is not None:
+        return found
+    missing = f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}"
+    if os.environ.get(REQUIRED):
+        pytest.fail(missing)
+    pytest.skip(missing)

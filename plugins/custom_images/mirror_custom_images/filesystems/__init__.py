@@ -1,0 +1,1 @@
+"""File systems, read from a disk without mounting it."""
