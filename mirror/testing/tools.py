@@ -13,6 +13,7 @@ REQUIRED = "MIRROR_REQUIRE_TOOLS"
 PACKAGES = {
     "bsdtar": "libarchive-tools",
     "debugfs": "e2fsprogs",
+    "fdisk": "fdisk",
     "hivexsh": "libhivex-bin",
     "mcopy": "mtools",
     "mke2fs": "e2fsprogs",
