@@ -41,8 +41,13 @@ from mirror.errors.fetch import (
     Unreachable,
 )
 from mirror.errors.image import (
+    ApiKeyInvalid,
     ImageError,
     ImageNotBuildable,
+    LicenceWithheld,
+    RegionAnswerInvalid,
+    RegionRefused,
+    UploadStuck,
 )
 from mirror.errors.integrity import (
     BlobCorrupt,
@@ -156,6 +161,7 @@ __all__ = [
     "AddressRefused",
     "AddressUnusable",
     "AlreadyExists",
+    "ApiKeyInvalid",
     "ApplyIncomplete",
     "BlobCorrupt",
     "BlobMissing",
@@ -199,6 +205,7 @@ __all__ = [
     "KeyNotTrusted",
     "KeyringInvalid",
     "KeyringMissing",
+    "LicenceWithheld",
     "ListenerFailed",
     "ManifestUnreadable",
     "MetadataInvalid",
@@ -232,6 +239,8 @@ __all__ = [
     "PreconditionFailed",
     "ProductAmbiguous",
     "ProxyUnreachable",
+    "RegionAnswerInvalid",
+    "RegionRefused",
     "RoleInsufficient",
     "Rollback",
     "ScheduleInvalid",
@@ -259,6 +268,7 @@ __all__ = [
     "Unreachable",
     "UnsafePath",
     "Unsigned",
+    "UploadStuck",
     "UsageProblem",
     "ValidationFailed",
     "VersionNotHere",
