@@ -1,11 +1,12 @@
-"""Programs that tests compare with, or make images with: what Debian has a package for."""
+"""Programs that tests compare with, or make images with: what Debian has a package for.
+
+Run as a program, it prints each with its package.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-
-import pytest
 
 REQUIRED = "MIRROR_REQUIRE_TOOLS"
 """Set by CI, which has installed them: a missing one is then a failure."""
@@ -43,7 +44,15 @@ def tool(name: str) -> str:
     found = shutil.which(name, path=f"{path}:/usr/sbin:/sbin")
     if found is not None:
         return found
+    import pytest
+
     missing = f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}"
     if os.environ.get(REQUIRED):
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.writelines(f"{name} {package}\n" for name, package in PACKAGES.items())
