@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mirror.testing.conformance import BadSample, DistributionConformance, Sample
+    from mirror.testing.conformance import (
+        BadSample,
+        BuildSample,
+        DistributionConformance,
+        Sample,
+    )
 
-__all__ = ["BadSample", "DistributionConformance", "Sample"]
+__all__ = ["BadSample", "BuildSample", "DistributionConformance", "Sample"]
 
 
 def __getattr__(name: str) -> object:

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mirror.testing.conformance.building import BuildingChecks
 from mirror.testing.conformance.choosing import ChoosingChecks
 from mirror.testing.conformance.claiming import ClaimingChecks
 from mirror.testing.conformance.loading import LoadingChecks
 from mirror.testing.conformance.making import MakingChecks
 from mirror.testing.conformance.placing import PlacingChecks
-from mirror.testing.conformance.sample import BadSample, Sample
+from mirror.testing.conformance.sample import BadSample, BuildSample, Sample
 from mirror.testing.conformance.syncing import SyncingChecks
 from mirror.testing.conformance.validating import ValidatingChecks
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 class DistributionConformance(
     SyncingChecks,
     PlacingChecks,
+    BuildingChecks,
     MakingChecks,
     ValidatingChecks,
     ChoosingChecks,
@@ -41,4 +43,4 @@ class DistributionConformance(
     sample: ClassVar[Sample]
 
 
-__all__ = ["BadSample", "DistributionConformance", "Sample"]
+__all__ = ["BadSample", "BuildSample", "DistributionConformance", "Sample"]

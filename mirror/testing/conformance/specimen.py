@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from mirror.api import Distribution, Finding, Item, Package, Product, Version
+    from mirror.api import (
+        BuildOrder,
+        Built,
+        Distribution,
+        Finding,
+        Item,
+        Package,
+        Product,
+        Version,
+    )
     from mirror.isolation.workshop import Inspected
     from mirror.plugin_manager import Plugins
     from mirror.settings import Settings
@@ -106,6 +115,14 @@ class Specimen:
     ) -> tuple[Package, ...]:
         """Let the plugin list packages. Raises a `MirrorError`, such as `ManifestUnreadable`."""
         work = self.workshop.packages(self.distribution.id, product, version, files)
+        return self.runner.run(work)
+
+    def build(self, product: Product, file: Path, order: BuildOrder) -> tuple[Built, Path]:
+        """Let the plugin build an image; return it, and the folder that it is in.
+
+        Raises a `MirrorError`, such as `ImageNotBuildable`.
+        """
+        work = self.workshop.build(self.distribution.id, product, file, order)
         return self.runner.run(work)
 
     def overrides(self, method: str) -> bool:

@@ -13,7 +13,7 @@ from mirror.errors import PluginBroken
 from mirror.plugin_manager import load_configured, load_plugins
 from mirror.settings import PluginSettings
 
-BUNDLED = {"ubuntu", "bootloaders", "centos"}
+BUNDLED = {"ubuntu", "bootloaders", "centos", "custom-images"}
 
 ONE_HOOK = "from mirror.api import hookimpl\n@hookimpl\ndef {}\n"
 

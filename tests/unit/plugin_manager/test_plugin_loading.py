@@ -16,7 +16,7 @@ from mirror.api import ENTRY_POINT_GROUP, Distribution, SnapshotPublished, SyncF
 from mirror.model import Product, utcnow
 from mirror.plugin_manager import load_plugins
 
-BUNDLED = {"ubuntu", "bootloaders", "centos"}
+BUNDLED = {"ubuntu", "bootloaders", "centos", "custom-images"}
 
 LISTENER = """
     from mirror.api import hookimpl

@@ -95,10 +95,13 @@ def broken_method(right):
         return not right(*given)
 
     def too_much(self, *given):
-        return TOO_MUCH[METHOD](right(*given), given)
+        return TOO_MUCH[METHOD](said(given), given)
 
     def at_random(self, *given):
-        return AT_RANDOM[METHOD](right(*given), given)
+        return AT_RANDOM[METHOD](said(given), given)
+
+    def said(given):
+        return None if METHOD == "build" else right(*given)  # the good ones refuse to build
 
     return locals()["at_random" if WAY == "random" else WAY.replace(" ", "_")]
 
@@ -111,6 +114,12 @@ def made(given, name, data):
     file = given[3] / name.replace("/", "-")
     file.write_bytes(data)
     return Derived(name, "manifest", f"derived/{{name}}", file)
+
+
+def image(given):
+    file = given[3] / "image"
+    file.write_bytes(os.urandom(64))
+    return file
 
 
 def source(url):
@@ -126,6 +135,9 @@ TOO_MUCH = {{
     "validate": lambda said, given: itertools.repeat(error(given, "again")),
     "derive": lambda said, given: (made(given, str(n), b"x") for n in itertools.count()),
     "packages": lambda said, given: (Package("x", str(n)) for n in itertools.count()),
+    "build": lambda said, given: Built(
+        ftype="root-tgz", file=image(given), findings=itertools.repeat(error(given, "again"))
+    ),
     "notices": lambda said, given: [error(given, str(n)) for n in range(10_000)],
     "lay_out": lambda said, given: [*said, Placement(given[1].items[0].name, "../../etc/shadow")],
 }}
@@ -138,6 +150,7 @@ AT_RANDOM = {{
     "validate": lambda said, given: [error(given, "odd")] if dice.random() < 0.5 else [],
     "derive": lambda said, given: [made(given, "noise", os.urandom(64))],
     "packages": lambda said, given: [Package("x", str(dice.random()))],
+    "build": lambda said, given: Built(ftype="root-tgz", file=image(given)),
     "notices": lambda said, given: [
         Finding(Severity.NOTE, f"{{DISTRIBUTION}}-odd", "", str(dice.random()))
     ],
