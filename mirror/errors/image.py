@@ -17,6 +17,63 @@ class ImageNotBuildable(ImageError, code="MIR-901"):
     remedy = "See what the message names; docs/custom-images.md says what can be built from what."
 
 
+class UploadInvalid(ImageError, code="MIR-920", http_status=400):
+    """A request of an upload is not as the tus protocol has it."""
+
+    remedy = "Use a client that speaks tus 1.0, such as tuspy; docs/custom-images.md shows one."
+
+
+class UploadTooLarge(ImageError, code="MIR-921", http_status=413):
+    """An upload is larger than images may be, or than what is left of the quota."""
+
+    remedy = (
+        "Raise `images.max_size` or `images.quota` in mirror.toml, or remove images that are not "
+        "needed any more: `mirror image list`."
+    )
+
+
+class OffsetConflict(ImageError, code="MIR-922", http_status=409):
+    """An upload is not where its client thinks that it is."""
+
+    remedy = "Ask where it is (HEAD), and go on from there; a tus client does so by itself."
+
+
+class UploadOverflow(ImageError, code="MIR-923", http_status=413):
+    """More bytes came than the upload was to have."""
+
+    remedy = "The upload stays as it was: send what was declared, or begin anew."
+
+
+class ChecksumMismatch(ImageError, code="MIR-924", http_status=460):
+    """A piece of an upload is not what its checksum says."""
+
+    remedy = "The piece was dropped: send it again."
+
+
+class UploadDamaged(ImageError, code="MIR-925", http_status=410):
+    """What was kept of an upload can't be read any more."""
+
+    remedy = "Begin the upload anew."
+
+
+class UploadLocked(ImageError, code="MIR-926", http_status=423):
+    """Another request is adding to this upload."""
+
+    remedy = "Wait until it has ended, ask where the upload is (HEAD), and go on from there."
+
+
+class UploadVersion(ImageError, code="MIR-927", http_status=412):
+    """A request of an upload speaks another version of the tus protocol."""
+
+    remedy = "Use a client that speaks tus 1.0."
+
+
+class UploadTypeWrong(ImageError, code="MIR-928", http_status=415):
+    """The body of a request is not what tus sends."""
+
+    remedy = "Use a client that speaks tus 1.0, such as tuspy; docs/custom-images.md shows one."
+
+
 class RegionRefused(ImageError, code="MIR-940", http_status=502):
     """A MAAS region refused an image.
 
