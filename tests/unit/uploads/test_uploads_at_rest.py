@@ -64,8 +64,8 @@ def test_another_offset_than_it_has(uploads, offset):
 
 def test_more_than_was_declared(uploads):
     upload = begin(uploads)
-    with pytest.raises(UploadOverflow), receive(uploads, upload, 0) as receiver:
-        receiver.add(b"hello")
+    add(uploads, upload, 0, b"hello")
+    with receive(uploads, upload, 5) as receiver, pytest.raises(UploadOverflow):
         receiver.add(b"wonderful world")
     assert uploads.offset(upload) == 5
 
