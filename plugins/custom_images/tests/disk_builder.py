@@ -151,19 +151,19 @@ def btrfs(image: Path, tree: Path, size: int = 128 * MIB) -> Path:
 def gpt(
     disk: Path, slices: Sequence[Slice], *, size: int = 0, tail: int = MIB, start: int = MIB
 ) -> Path:
-    """Make a disk with a GPT of 512-byte sectors, with sgdisk; partitions are aligned to 1 MiB.
+    """Make a disk with a GPT of 512-byte sectors, with sfdisk; partitions are aligned to 1 MiB.
 
     It is of `size` bytes, or as large as the partitions need, and `tail` more.
     """
     placed = _placed(slices, start)
     end = placed[-1][0] + placed[-1][1].size if placed else start
     _empty(disk, size or end + tail)
-    words = ["sgdisk", "-a", "1", "-Z", "-o"]
+    lines = ["label: gpt", "unit: sectors", "first-lba: 34"]
     for number, (begin, each) in enumerate(placed, 1):
-        last = (begin + each.size) // 512 - 1
-        words += ["-n", f"{number}:{begin // 512}:{last}", "-t", f"{number}:{each.kind}"]
-        words += ["-c", f"{number}:{each.name}"] if each.name else []
-    run(*words, disk)
+        named = f', name="{each.name}"' if each.name else ""
+        place = f"start={begin // 512}, size={each.size // 512}"
+        lines.append(f"{number} : {place}, type={each.kind}{named}")
+    _sfdisk(disk, lines)
     _fill(disk, placed)
     return disk
 
@@ -199,9 +199,13 @@ def mbr(disk: Path, slices: Sequence[Slice], *, tail: int = 0) -> Path:
         boot = ", bootable" if each.bootable else ""
         kind = f"type={each.kind}{boot}"
         lines.append(f"{at} : start={begin // 512}, size={each.size // 512}, {kind}")
-    run("sfdisk", "-q", "--no-reread", "--no-tell-kernel", disk, stdin="\n".join(lines) + "\n")
+    _sfdisk(disk, lines)
     _fill(disk, placed)
     return disk
+
+
+def _sfdisk(disk: Path, lines: Sequence[str]) -> None:
+    run("sfdisk", "-q", "--no-reread", "--no-tell-kernel", disk, stdin="\n".join(lines) + "\n")
 
 
 def _placed(slices: Sequence[Slice], start: int) -> list[tuple[int, Slice]]:
