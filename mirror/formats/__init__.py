@@ -11,6 +11,15 @@ from mirror.formats.compression import decompressed
 from mirror.formats.elf import elf_arch
 from mirror.formats.errors import FormatError
 from mirror.formats.head import HEAD_SIZE, check_content, check_head
+from mirror.formats.image_type import (
+    FTYPES,
+    UPLOAD_TYPES,
+    ImageType,
+    identify,
+    stored_type,
+    upload_type,
+    way_out,
+)
 from mirror.formats.initrd import Initrd, read_initrd, read_initrd_stream
 from mirror.formats.kernel import KernelImage, read_kernel, read_kernel_stream
 from mirror.formats.pe import EfiBinary, read_efi
@@ -19,9 +28,12 @@ from mirror.formats.squashfs import Squashfs, read_squashfs
 from mirror.formats.text import read_text
 
 __all__ = [
+    "FTYPES",
     "HEAD_SIZE",
+    "UPLOAD_TYPES",
     "EfiBinary",
     "FormatError",
+    "ImageType",
     "Initrd",
     "KernelImage",
     "Member",
@@ -31,6 +43,7 @@ __all__ = [
     "compression_of",
     "decompressed",
     "elf_arch",
+    "identify",
     "read_archive",
     "read_efi",
     "read_initrd",
@@ -39,4 +52,7 @@ __all__ = [
     "read_kernel_stream",
     "read_squashfs",
     "read_text",
+    "stored_type",
+    "upload_type",
+    "way_out",
 ]

@@ -15,6 +15,9 @@ MAGICS = {
 BZIP2_BLOCKS = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")
 SKIPPABLE = b"\x2a\x4d\x18"
 
+COMPRESSIONS = frozenset({*MAGICS.values(), "bzip2", "lzma"})
+"""What `compression_of` says, except for ''."""
+
 
 def compression_of(head: bytes) -> str:
     """Name the compression of a file that starts with `head` (16 bytes are enough); '' for none."""

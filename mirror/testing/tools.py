@@ -31,6 +31,7 @@ PACKAGES = {
     "sgdisk": "gdisk",
     "sfdisk": "fdisk",
     "wimlib-imagex": "wimtools",
+    "xorriso": "xorriso",
     "xz": "xz-utils",
     "bzip2": "bzip2",
     "zstd": "zstd",
