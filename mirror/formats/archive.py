@@ -6,7 +6,7 @@ the member (`climbs`, `links_out`); an archive that can't be read raises `Format
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import msgspec
 
@@ -21,9 +21,12 @@ from mirror.formats.tar_headers import (
     holes_of_block,
     holes_of_header,
     pax_records,
+    read_attributes,
     read_header,
+    seconds,
     sums_up,
     text,
+    xattr_of,
 )
 from mirror.formats.tar_stream import Body, Source
 
@@ -69,6 +72,11 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     `file`, `dir`, `symlink`, `hardlink`, `device` or `other`: FIFOs, and whatever has a letter that
     is not known. `size` is in bytes, with holes; `mode` are the permission bits; `target` is where
     a link points.
+
+    Only where `read_archive` was asked for attributes: `letter` is that of its kind in the header
+    (`3` is a character device, `4` one of blocks, `6` a FIFO), `mtime` is in nanoseconds, `device`
+    is (major, minor), and `xattrs` are extended attributes by their full names, with values as the
+    kernel has them.
     """
 
     name: str
@@ -76,6 +84,12 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     size: int
     mode: int
     target: str = ""
+    letter: str = ""
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    device: tuple[int, int] = (0, 0)
+    xattrs: dict[str, bytes] = {}
 
     @property
     def climbs(self) -> bool:
@@ -97,21 +111,26 @@ class Member(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_archive(
-    file: Path | BinaryIO, *, limit: int, members: int = MAX_MEMBERS
+    file: Path | BinaryIO, *, limit: int, members: int = MAX_MEMBERS, attributes: bool = False
 ) -> Iterator[tuple[Member, BinaryIO]]:
     """Read the members of an archive that is compressed in any way that is known, or not at all.
 
-    Each comes with a stream of its content, which lasts until the next one is asked for. Raises
+    Each comes with a stream of its content, which lasts until the next one is asked for. With
+    `attributes`, owners, times, devices and extended attributes are read, too. Raises
     `FormatError` when the archive is damaged or cut anywhere, expands to more than `limit` bytes,
     or has more than that many `members`: only who reads to the last member knows that it is whole.
     """
     with expanded(file, limit=limit) as chunks:
-        yield from _read(Source(chunks), limit, members)
+        yield from _read(Source(chunks), limit, members, attributes=attributes)
 
 
-def _read(source: Source, limit: int, members: int) -> Iterator[tuple[Member, BinaryIO]]:
+def _read(
+    source: Source, limit: int, members: int, *, attributes: bool
+) -> Iterator[tuple[Member, BinaryIO]]:
     count = 0
-    while (found := _next_member(source, limit, first=not count)) is not None:
+    while (
+        found := _next_member(source, limit, attributes=attributes, first=not count)
+    ) is not None:
         count += 1
         if count > members:
             raise FormatError(f"has more than {members:,} members")
@@ -131,11 +150,16 @@ class _Told(msgspec.Struct, gc=False):
     sparse: dict[bytes, bytes] = {}
     numbers: list[int] = []
     """Of the oldest map of holes in pax records: offset, length, offset, length ..."""
+    attributes: dict[str, Any] | None = None
+    """Attributes that replace those of the header; None where nobody asked for them."""
+    xattrs: dict[str, bytes] = {}
 
 
-def _next_member(source: Source, limit: int, *, first: bool) -> tuple[Member, Body, int] | None:
+def _next_member(
+    source: Source, limit: int, *, attributes: bool, first: bool
+) -> tuple[Member, Body, int] | None:
     """Return the next member, its content and where that ends; None at the end of the archive."""
-    told = _Told()
+    told = _Told(attributes={} if attributes else None)
     for extensions in range(_MAX_EXTENSIONS + 1):
         block = source.take(BLOCK)
         if block == _ZEROS:
@@ -182,6 +206,8 @@ def _learn_pax(told: _Told, data: bytes, *, for_all: bool) -> None:
     """Take what matters out of pax records; owners, times, labels and attributes do not."""
     for key, value in pax_records(data):
         sparse = key.startswith(_PAX_SPARSE)
+        if told.attributes is not None and not for_all:
+            _learn_attribute(told, told.attributes, key, value)
         if not sparse and key not in {b"path", b"linkpath", b"size"}:
             continue
         if for_all:
@@ -196,6 +222,15 @@ def _learn_pax(told: _Told, data: bytes, *, for_all: bool) -> None:
             told.numbers.append(decimal(value, "map"))
         else:
             told.sparse[key.removeprefix(_PAX_SPARSE)] = value
+
+
+def _learn_attribute(told: _Told, into: dict[str, Any], key: bytes, value: bytes) -> None:
+    if key in {b"uid", b"gid"}:
+        into[key.decode()] = decimal(value, "owner")
+    elif key == b"mtime":
+        into["mtime"] = seconds(value)
+    elif b"." in key and (found := xattr_of(key, value)) is not None:
+        told.xattrs[found[0]] = found[1]
 
 
 def _member(
@@ -218,8 +253,27 @@ def _member(
         size, pieces, data = _with_holes(header, block, told, source, stored)
     end = source.position + data + -data % BLOCK
     links = kind in {"symlink", "hardlink"}
-    member = Member(name, kind, size, header.mode, _name(target) if links else "")
+    target_name = _name(target) if links else ""
+    if told.attributes is None:
+        member = Member(name, kind, size, header.mode, target_name)
+    else:
+        member = Member(
+            name, kind, size, header.mode, target_name, **_attributes(header, block, told)
+        )
     return member, Body(source, size, pieces, limit), end
+
+
+def _attributes(header: Header, block: bytes, told: _Told) -> dict[str, Any]:
+    found = read_attributes(block, header.kind)
+    return {
+        "letter": header.kind.decode("latin-1"),
+        "uid": found.uid,
+        "gid": found.gid,
+        "mtime": found.mtime * 10**9,
+        "device": found.device,
+        "xattrs": told.xattrs,
+        **(told.attributes or {}),
+    }
 
 
 def _kind(header: Header, name: str) -> Kind:

@@ -5,9 +5,11 @@ Whatever a header says is bounded and checked here; `FormatError` says what is w
 
 from __future__ import annotations
 
+import base64
 import struct
 import zlib
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -23,6 +25,11 @@ _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
 _HOLES_AT, _HOLES_IN_HEADER, _HOLES_IN_BLOCK = 386, 4, 21
 _CHECKSUM = slice(148, 156)
 _REAL_SIZE = slice(483, 495)
+_STAR_XATTR, _BSD_XATTR = b"SCHILY.xattr.", b"LIBARCHIVE.xattr."
+_SELINUX = b"RHT.security.selinux"
+
+DEVICES = (b"3", b"4")
+"""The letters of a character device and of a block device."""
 
 Pieces = tuple[tuple[int, int], ...]
 """Where a file with holes has data: (offset, length) in bytes."""
@@ -51,6 +58,61 @@ def read_header(block: bytes) -> Header:
     if magic[:6] == b"ustar\0" and prefix[0]:
         name = text(prefix) + b"/" + name
     return Header(name, number(mode, "mode") & 0o7777, number(size, "size"), kind, text(target))
+
+
+class Attributes(msgspec.Struct, frozen=True, gc=False):
+    """What a header says beside the name and the content: `mtime` is in seconds."""
+
+    uid: int
+    gid: int
+    mtime: int
+    device: tuple[int, int]
+
+
+def read_attributes(block: bytes, kind: bytes) -> Attributes:
+    """Read the rest of a header block of 512 bytes."""
+    _, _, uid, gid, _, mtime, *_, major, minor, _ = _HEADER.unpack(block)
+    device = (0, 0)
+    if kind in DEVICES:
+        device = number(major, "device"), number(minor, "device")
+    return Attributes(number(uid, "owner"), number(gid, "group"), _time(mtime), device)
+
+
+def _time(field: bytes) -> int:
+    """Read a time, which may lie before 1970."""
+    if field[0] == 0xFF:
+        return int.from_bytes(field, "big", signed=True)
+    return number(field, "time")
+
+
+def seconds(value: bytes) -> int:
+    """Read a time of a pax record, in seconds with a fraction, as nanoseconds."""
+    whole, _, part = value.removeprefix(b"-").partition(b".")
+    if not (whole + b"0").isdigit() or not (part + b"0").isdigit() or len(value) > 40:
+        _refuse(value, "time")
+    found = int(whole or b"0") * 10**9 + int(part[:9].ljust(9, b"0"))
+    return -found if value.startswith(b"-") else found
+
+
+def xattr_of(key: bytes, value: bytes) -> tuple[str, bytes] | None:
+    """Return the extended attribute that a pax record holds, as the kernel has it; None for none.
+
+    GNU tar and star write the value as it is, bsdtar in base 64 as well; star has the label of
+    SELinux in a record of its own, without the NUL that the kernel ends it with.
+    """
+    if key == _SELINUX:
+        return "security.selinux", value if value.endswith(b"\0") else value + b"\0"
+    if key.startswith(_STAR_XATTR):
+        return key[len(_STAR_XATTR) :].decode("utf-8", "surrogateescape"), value
+    if key.startswith(_BSD_XATTR):
+        name = unquote_to_bytes(key[len(_BSD_XATTR) :]).decode("utf-8", "surrogateescape")
+        try:
+            return name, base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
+        except ValueError:
+            raise FormatError(
+                f"is damaged: the extended attribute {name[:40]!r} can't be read"
+            ) from None
+    return None
 
 
 def text(field: bytes) -> bytes:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mirror.api import CUSTOM_CONTENT_ID, Distribution
+from mirror_custom_images.packages.memory import LastManifest
 
 if TYPE_CHECKING:
-    from mirror.api import Product
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from mirror.api import Derived, Package, Product, Version
 
 
 class CustomImages(Distribution):
     """Images that an operator has built, of any operating system."""
 
     id = "custom-images"
+
+    def __init__(self) -> None:
+        self._manifests = LastManifest()
 
     def claims(self, product: Product) -> bool:
         """Claim what no boot source has."""
@@ -24,3 +31,20 @@ class CustomImages(Distribution):
         title = product.attributes.get("release_title") or f"{product.os}/{product.release}"
         subarch = product.attributes.get("subarch", "generic")
         return f"{title}, {product.arch}/{subarch}"
+
+    def derive(
+        self, product: Product, version: Version, files: Mapping[str, Path], scratch: Path
+    ) -> Iterable[Derived]:
+        """Make the manifest that MAAS 3.7 and newer asks for, where the version has none."""
+        from mirror_custom_images.packages.derive import derive_manifest
+
+        return derive_manifest(product, version, files, scratch, self._manifests)
+
+    def packages(
+        self, product: Product, version: Version, files: Mapping[str, Path]
+    ) -> Iterable[Package]:
+        """List what the manifest does: nothing, where it lists files or facts."""
+        del product, version
+        from mirror_custom_images.packages.manifest import read_manifest
+
+        return read_manifest(files["manifest"]) if "manifest" in files else ()

@@ -1,0 +1,1 @@
+"""What is judged of an image: each module knows one thing."""

@@ -1,0 +1,1 @@
+"""The packages in an image, by the database of any package manager, and their manifest."""
