@@ -25,6 +25,7 @@ PACKAGES = {
     "mksquashfs": "squashfs-tools",
     "ntfscp": "ntfs-3g",
     "ntfsls": "ntfs-3g",
+    "pvck": "lvm2",
     "qemu-img": "qemu-utils",
     "rpm": "rpm",
     "setfattr": "attr",
