@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _OF_MAAS = "90_maas_datasource.cfg"
 """The file in etc/cloud/cloud.cfg.d in which MAAS says that it is the source; later ones win."""
 _LIST = re.compile(r"^\s*datasource_list\s*:\s*(.*(?:\n\s*-.*)*)", re.MULTILINE)
+_OF_CURTIN = "50-curtin-networking.cfg"
+"""The file in there in which curtin sets up the network."""
+_NO_NETWORK = re.compile(r"^\s*network\s*:\s*(?:\{\s*)?config\s*:\s*[\"']?disabled", re.MULTILINE)
 _MOST = 16
 
 
@@ -28,6 +31,7 @@ class CloudInit:
         self._oauthlib = False
         self._disabled = False
         self._without: list[str] = []
+        self._offline: list[str] = []
 
     def see(self, seen: Seen) -> None:
         """Take a program, a module or a file of settings."""
@@ -48,9 +52,11 @@ class CloudInit:
         if path == "etc/cloud/cloud-init.disabled":
             self._disabled = True
         elif path.endswith(".cfg") and path.startswith("etc/cloud/cloud.cfg.d/"):
-            last = path.rpartition("/")[2]
-            if last > _OF_MAAS and len(self._without) < _MOST and _forbids_maas(seen.text()):
+            name = path.rpartition("/")[2]
+            if name > _OF_MAAS and len(self._without) < _MOST and _forbids_maas(seen.text()):
                 self._without.append(path)
+            if name > _OF_CURTIN and len(self._offline) < _MOST:
+                self._offline += [path] if _NO_NETWORK.search(seen.text()) else []
 
     def findings(self, image: Image) -> Iterator[Finding]:
         """Say what keeps a machine from telling MAAS that it is deployed."""
@@ -67,6 +73,9 @@ class CloudInit:
         for path in self._without:
             what = f"sets datasource_list without MAAS, and is read after {_OF_MAAS}"
             yield image.warning("no-datasource", path, f"{what}: remove that line")
+        for path in self._offline:
+            what = f"turns the network of cloud-init off, and is read after {_OF_CURTIN}"
+            yield image.warning("network-disabled", path, f"{what}: remove the file")
         if not self._oauthlib:
             what = "there is no oauthlib for Python (python3-oauthlib), with which cloud-init signs"
             yield image.warning("no-oauthlib", "", f"{what} what it asks MAAS: install it")
