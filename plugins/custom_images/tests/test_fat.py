@@ -210,7 +210,7 @@ def test_one_in_a_partition_is_read(image, tmp_path):
         assert found.find("curtin/curtin-hooks").open().read() == b"#!/usr/bin/env python3\n"
 
 
-# --- damage -----------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 def opened(image: bytearray) -> Fat:

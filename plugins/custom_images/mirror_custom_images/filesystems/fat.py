@@ -52,7 +52,7 @@ class Fat:
     @property
     def label(self) -> str:
         """The volume's name: the one in the root directory, else that in the boot sector."""
-        found = as_text(label_of(self._pieces(None)) or self.geometry.label)
+        found = as_text(label_of(self.pieces(None)) or self.geometry.label)
         return "" if found == "NO NAME" else found
 
     def find(self, path: str) -> Entry | None:
@@ -105,9 +105,10 @@ class Fat:
 
     def slots(self, directory: Slot | None) -> Iterator[Slot]:
         """Yield what is in a directory (None: the root), in its own order."""
-        return read_slots(self._pieces(directory), wide=self.geometry.bits == 32)
+        return read_slots(self.pieces(directory), wide=self.geometry.bits == 32)
 
-    def _pieces(self, directory: Slot | None) -> Iterator[bytes]:
+    def pieces(self, directory: Slot | None) -> Iterator[bytes]:
+        """Yield the slots of a directory as they are, a cluster at once."""
         geometry = self.geometry
         if directory is None and not geometry.root_cluster:
             yield self.disk.read(geometry.root_at, geometry.root_size)

@@ -1,0 +1,475 @@
+"""What is written into a FAT file system is read back by mtools, fsck.vfat and our reader."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import struct
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from disk_builder import MIB, fat, plant, run
+from file_disk import FileDisk
+from mirror_custom_images.disks.disk import Part
+from mirror_custom_images.entries import Entry
+from mirror_custom_images.filesystems.fat import Fat
+from mirror_custom_images.filesystems.fat_check import check_fat
+from mirror_custom_images.filesystems.fat_names import checksum
+from mirror_custom_images.filesystems.fat_new_names import long_slots, short_name
+from mirror_custom_images.filesystems.fat_volume import Region
+from mirror_custom_images.filesystems.fat_writer import put
+
+from mirror.api import BuildRefused
+from mirror.formats import FormatError
+from mirror.testing.tools import tool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZES = {12: 2 * MIB, 16: 34 * MIB, 32: 40 * MIB}
+AT = MIB
+"""Where the file system begins in the disk that is written to."""
+
+THERE = {"EFI/BOOT/BOOTX64.EFI": "loader" * 999, "README.TXT": "read me"}
+HOOKS = {
+    "curtin-hooks": "#!/usr/bin/env python3\n" * 500,
+    "scripts.tar.xz": bytes(range(256)) * 900,
+    "empty": "",
+    "sub/a rather long name, with a comma": "x" * 4096,
+    "sub/deeper/naïve 🦊 name": "fox",
+    "sub/deeper/UPPER.TXT": "upper",
+}
+
+
+def file_entry(path: str, content: bytes | str, mtime: int = 0) -> Entry:
+    data = content.encode() if isinstance(content, str) else content
+    return Entry(path=path, kind="file", size=len(data), mtime=mtime, open=lambda: io.BytesIO(data))
+
+
+def entries(files) -> list[Entry]:
+    return [file_entry(path, content) for path, content in files.items()]
+
+
+class Image:
+    """A disk of which a part has a FAT file system."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.size = file.stat().st_size - 2 * AT
+
+    def put(self, at: str, files, *, replace: bool = False) -> None:
+        put(self.file, AT, self.size, at, entries(files), replace=replace)
+
+    def files(self) -> dict[str, bytes]:
+        with FileDisk(self.file) as disk:
+            found = Fat(Part(disk, AT, self.size))
+            check_fat(found)
+            return {each.path: each.open().read() for each in found.walk() if each.kind == "file"}
+
+    def free(self) -> int:
+        with FileDisk(self.file) as disk:
+            found = Fat(Part(disk, AT, self.size))
+            return sum(not found.table.entry(each) for each in range(2, found.geometry.last + 1))
+
+    def check(self) -> str:
+        """Have fsck.vfat look at it; return what it says."""
+        alone = self.file.with_suffix(".part")
+        alone.write_bytes(self.file.read_bytes()[AT : AT + self.size])
+        done = subprocess.run(
+            [tool("fsck.vfat"), "-n", "-v", alone], capture_output=True, text=True, check=False
+        )
+        alone.unlink()
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def bytes(self) -> bytes:
+        return self.file.read_bytes()
+
+
+def wrapped(alone: Path) -> Image:
+    file = alone.with_suffix(".disk")
+    file.write_bytes(b"\xaa" * AT + alone.read_bytes() + b"\xbb" * AT)
+    return Image(file)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    tree = plant(folder / "tree", THERE)
+    return {
+        bits: wrapped(fat(folder / f"{bits}.img", tree, size, bits=bits))
+        for bits, size in SIZES.items()
+    }
+
+
+@pytest.fixture(params=SIZES)
+def image(request, made, tmp_path):
+    return Image(shutil.copy(made[request.param].file, tmp_path / "disk"))
+
+
+@pytest.fixture
+def image16(made, tmp_path):
+    return Image(shutil.copy(made[16].file, tmp_path / "disk"))
+
+
+def below(folder: str, files) -> dict[str, bytes]:
+    return {
+        f"{folder}/{path}": data if isinstance(data, bytes) else data.encode()
+        for path, data in files.items()
+    }
+
+
+def as_bytes(files) -> dict[str, bytes]:
+    return {
+        path: data if isinstance(data, bytes) else data.encode() for path, data in files.items()
+    }
+
+
+def test_a_tree_is_written_and_read_back(image):
+    image.put("curtin", HOOKS)
+    assert image.files() == as_bytes(THERE) | below("curtin", HOOKS)
+    assert "Reclaimed" not in image.check()
+
+
+def test_mtools_reads_it(image, tmp_path):
+    image.put("curtin", HOOKS)
+    for path, content in below("curtin", HOOKS).items():
+        if path.isascii():
+            out = tmp_path / "out"
+            run("mcopy", "-n", "-i", f"{image.file}@@{AT}", f"::/{path}", out)
+            assert out.read_bytes() == content
+    listed = run("mdir", "-b", "-i", f"{image.file}@@{AT}", "::/curtin").splitlines()
+    assert sorted(listed) == [
+        "::/curtin/curtin-hooks",
+        "::/curtin/empty",
+        "::/curtin/scripts.tar.xz",
+        "::/curtin/sub/",
+    ]
+
+
+def test_what_is_around_it_is_untouched(image):
+    image.put("curtin", HOOKS)
+    data = image.bytes()
+    assert data[:AT] == b"\xaa" * AT
+    assert data[-AT:] == b"\xbb" * AT
+
+
+def test_a_file_is_written_into_directories_that_are_made(image):
+    put(image.file, AT, image.size, "EFI/vendor/New Directory/shim.efi", [file_entry(".", "shim")])
+    assert image.files() == as_bytes(THERE | {"EFI/vendor/New Directory/shim.efi": "shim"})
+    image.check()
+
+
+def test_the_same_writes_make_the_same_bytes(made, tmp_path):
+    one, two = (Image(shutil.copy(made[16].file, tmp_path / name)) for name in "ab")
+    one.put("curtin", HOOKS)
+    two.put("curtin", HOOKS)
+    assert one.bytes() == two.bytes()
+
+
+def test_times_are_kept(image16):
+    noon = 1_700_000_000 * 10**9
+    put(image16.file, AT, image16.size, "new", [file_entry(".", "x", noon)])
+    with FileDisk(image16.file) as disk:
+        found = Fat(Part(disk, AT, image16.size))
+        assert found.find("new").mtime == noon
+        assert run("mdir", "-i", f"{image16.file}@@{AT}", "::/new").count("2023-11-14  22:13")
+
+
+def test_short_names_get_a_number_where_one_is_taken(image):
+    for number in range(12):
+        image.put(f"a long name {number}.text", {".": str(number)})
+    with FileDisk(image.file) as disk:
+        slots = list(Fat(Part(disk, AT, image.size)).slots(None))
+    aliases = [each.alias for each in slots if each.name.startswith("a long")]
+    assert aliases == [f"ALONGN~{number}.TEX" for number in range(1, 10)] + [
+        f"ALONG~{number}.TEX" for number in (10, 11, 12)
+    ]
+    image.check()
+
+
+def test_a_directory_grows(image):
+    image.put("many", {"first": "1"})
+    for number in range(150):
+        image.put(f"many/file number {number} of them", {".": str(number)})
+    found = image.files()
+    assert len(found) == 151 + len(THERE)
+    assert found["many/file number 149 of them"] == b"149"
+    image.check()
+
+
+def test_free_slots_are_used_again(image16):
+    for number in range(40):
+        image16.put(f"file number {number} of them", {".": ""})
+    listed = f"{image16.file}@@{AT}"
+    run("mdel", "-i", listed, *(f"::/file number {number} of them" for number in range(10, 20)))
+    image16.put("a name that fits where the others were", {".": "here"})
+    with FileDisk(image16.file) as disk:
+        found = Fat(Part(disk, AT, image16.size))
+        slot = found.look_up("a name that fits where the others were")[0]
+        assert slot.index < found.look_up("file number 39 of them")[0].index
+    image16.check()
+
+
+def test_what_lies_behind_the_end_of_a_directory_does_not_come_to_be_seen(image16):
+    with FileDisk(image16.file) as disk:
+        geometry = Fat(Part(disk, AT, image16.size)).geometry
+    raw = bytearray(image16.bytes())
+    root = AT + geometry.root_at
+    end = next(at for at in range(root, root + geometry.root_size, 32) if raw[at] == 0)
+    for at in range(end + 32, root + geometry.root_size, 32):
+        raw[at : at + 32] = b"GARBAGE    \x20".ljust(32, b"\0")
+    image16.file.write_bytes(raw)
+    image16.put("curtin", HOOKS)
+    assert image16.files() == as_bytes(THERE) | below("curtin", HOOKS)
+
+
+def test_something_there_is_refused(image):
+    before = image.bytes()
+    with pytest.raises(BuildRefused, match=r"there is a efi/boot/bootx64\.efi already"):
+        image.put("efi/boot/bootx64.efi", {".": "other"})
+    with pytest.raises(BuildRefused, match=r"README.TXT is a file"):
+        image.put("README.TXT/below", {".": "other"})
+    assert image.bytes() == before
+
+
+def test_a_tree_is_replaced_whole_and_its_clusters_given_back(image):
+    image.put("curtin", HOOKS)
+    free = image.free()
+    image.put("curtin", {"other": "o"}, replace=True)
+    assert image.files() == as_bytes(THERE | {"curtin/other": "o"})
+    assert image.free() > free
+    image.put("curtin", HOOKS, replace=True)
+    assert image.free() == free
+    assert image.files() == as_bytes(THERE) | below("curtin", HOOKS)
+    image.check()
+
+
+def test_a_file_is_replaced_by_a_directory_and_back(image):
+    image.put("README.TXT", {"inside": "1"}, replace=True)
+    assert image.files()["README.TXT/inside"] == b"1"
+    image.put("readme.txt", {".": "2"}, replace=True)
+    assert image.files()["README.TXT"] == b"2"
+    image.check()
+
+
+def test_fsinfo_is_kept_right(made, tmp_path):
+    image = Image(shutil.copy(made[32].file, tmp_path / "disk"))
+    image.put("curtin", HOOKS)
+    assert "Free cluster summary" not in image.check()
+    raw = image.bytes()
+    assert struct.unpack_from("<I", raw, AT + 512 + 488)[0] == image.free()
+
+
+def test_a_full_disk_is_refused_before_anything_is_written(image):
+    before = image.bytes()
+    with pytest.raises(BuildRefused, match=r"has no room: [0-9,]+ bytes are needed") as refused:
+        image.put("curtin", {"big": bytes(image.free() * 512 * 65)})
+    assert refused.value.remedy
+    assert image.bytes() == before
+
+
+def test_what_just_fits_is_written(image):
+    with FileDisk(image.file) as disk:
+        cluster = Fat(Part(disk, AT, image.size)).geometry.cluster
+    image.put("big", {".": os.urandom(image.free() * cluster)})
+    assert image.free() == 0
+    image.check()
+    with pytest.raises(BuildRefused, match="has no room"):
+        image.put("more", {".": "1"})
+    image.put("nothing", {".": ""})
+    assert image.files()["nothing"] == b""
+
+
+def test_a_full_root_is_refused(image16):
+    for number in range(600):
+        try:
+            image16.put(f"N{number}", {".": ""})
+        except BuildRefused as refused:
+            assert "is full" in refused.what  # noqa: PT017
+            break
+    else:
+        pytest.fail("a root of FAT16 never gets full")
+    assert number == 512 - 2
+    image16.check()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a:b": ""}, "'a:b' has a character"),
+        ({"a\nb": ""}, "has a character"),
+        ({"ends.": ""}, "has a character, or an end"),
+        ({"a" * 256: ""}, "more than 255 letters"),
+        ({"bad\udcff": ""}, "is no UTF-8"),
+        ({"one": "", "ONE": ""}, "ONE is there twice"),
+        ({"a": "", "a/b": ""}, "a/b is below a file"),
+        ({"a/b": "", "a": ""}, "a is there twice"),
+        ({"a/b": "", "A/c": ""}, "spelt a too"),
+        ({"/".join("a" * 40): ""}, "40 directories deep"),
+    ],
+)
+def test_what_a_fat_cant_hold_is_refused(image16, files, message):
+    before = image16.bytes()
+    with pytest.raises(BuildRefused, match=message):
+        image16.put("curtin", files)
+    assert image16.bytes() == before
+
+
+def test_links_are_refused(image16):
+    with pytest.raises(BuildRefused, match="link is a symlink"):
+        put(image16.file, AT, image16.size, "x", [Entry(path="link", kind="symlink", target="y")])
+
+
+def test_the_root_is_no_place_for_a_file(image16):
+    with pytest.raises(BuildRefused, match="the root is no place"):
+        image16.put("/", {".": ""})
+
+
+def test_a_file_that_has_less_than_it_said_leaves_all_as_it_was(image16):
+    before = image16.files()
+    lies = Entry(path=".", kind="file", size=9999, open=lambda: io.BytesIO(b"little"))
+    with pytest.raises(FormatError, match="bytes fewer than it said"):
+        put(image16.file, AT, image16.size, "new", [lies])
+    assert image16.files() == before
+    image16.check()
+
+
+def test_a_stream_of_small_pieces_is_written(image16):
+    class Trickle(io.BytesIO):
+        def read(self, size: int = -1) -> bytes:
+            return super().read(min(size, 100))
+
+    data = os.urandom(9999)
+    put(
+        image16.file,
+        AT,
+        image16.size,
+        "new",
+        [Entry(path=".", kind="file", size=9999, open=lambda: Trickle(data))],
+    )
+    assert image16.files()["new"] == data
+
+
+# --- a machine that stops -------------------------------------------------------------------------
+
+
+class PowerCut(Exception):
+    pass
+
+
+def stopped_after(writes: int, image: Image, at: str, files, monkeypatch) -> bool:
+    """Replace what is at a path, and stop after so many writes; say whether it came to that."""
+    real = Region.write
+    left = [writes]
+
+    def write(region, offset, data):
+        if not left[0]:
+            raise PowerCut
+        left[0] -= 1
+        real(region, offset, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Region, "write", write)
+        try:
+            image.put(at, files, replace=True)
+        except PowerCut:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("bits", SIZES)
+@pytest.mark.parametrize("case", ["new", "replaced", "in a directory that is full"])
+def test_a_machine_that_stops_anywhere_leaves_the_old_or_the_new(
+    made, tmp_path, monkeypatch, bits, case
+):
+    before = Image(shutil.copy(made[bits].file, tmp_path / "before"))
+    at = "curtin"
+    if case == "replaced":
+        before.put(at, {"old": "old" * 5000})
+    elif case != "new":
+        at = "full/a name that takes some slots"
+        with FileDisk(before.file) as disk:
+            slots = Fat(Part(disk, AT, before.size)).geometry.cluster // 32
+        before.put("full", {f"F{number}": "" for number in range(slots - 2)})
+    old = before.files()
+    new = {path: data for path, data in old.items() if not path.startswith(f"{at}/")}
+    new |= below(at, HOOKS)
+    seen = []
+    for writes in range(1000):
+        image = Image(shutil.copy(before.file, tmp_path / "disk"))
+        stopped = stopped_after(writes, image, at, HOOKS, monkeypatch)
+        with FileDisk(image.file) as disk:
+            found = Fat(Part(disk, AT, image.size))
+            files = {each.path: each.open().read() for each in found.walk() if each.kind == "file"}
+        assert files in (old, new)
+        seen.append(files == new)
+        if not stopped:
+            break
+    assert seen == sorted(seen)
+    assert seen[0] is False
+    assert seen[-1] is True
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def table_at(image: Image) -> int:
+    with FileDisk(image.file) as disk:
+        return AT + Fat(Part(disk, AT, image.size)).geometry.fat_at
+
+
+def test_a_damaged_one_is_not_written_to(image16):
+    at = table_at(image16)
+    raw = bytearray(image16.bytes())
+    with FileDisk(image16.file) as disk:
+        found = Fat(Part(disk, AT, image16.size))
+        readme, efi = (found.look_up(name)[0] for name in ("README.TXT", "EFI/BOOT/BOOTX64.EFI"))
+        size = found.geometry.fat_size
+    for copy in (0, size):
+        struct.pack_into("<H", raw, at + copy + 2 * readme.cluster, efi.cluster)
+    image16.file.write_bytes(raw)
+    with pytest.raises(FormatError, match=r"shares cluster"):
+        image16.put("curtin", HOOKS)
+    assert image16.bytes() == bytes(raw)
+
+
+def test_tables_that_differ_are_told(image16):
+    raw = bytearray(image16.bytes())
+    raw[table_at(image16) + 5000] ^= 1
+    image16.file.write_bytes(raw)
+    with pytest.raises(FormatError, match=r"its two tables differ"):
+        image16.put("curtin", HOOKS)
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("BOOTX64.EFI", b"BOOTX64 EFI"),
+        ("bootx64.efi", b"BOOTX64 EFI"),
+        ("curtin", b"CURTIN     "),
+        ("curtin-hooks", b"CURTIN~1   "),
+        ("scripts.tar.xz", b"SCRIPT~1XZ "),
+        (".profile", b"PROFIL~1   "),
+        ("a b.c", b"AB~1    C  "),
+        ("a+b.c", b"A_B~1   C  "),
+        ("file.html", b"FILE~1  HTM"),
+        ("ü", b"_~1        "),
+        ("...x", b"X~1        "),
+    ],
+)
+def test_short_names_are_as_the_format_has_them(name, short):
+    assert short_name(name, set()) == short
+
+
+def test_a_name_that_is_short_already_has_one_slot():
+    assert long_slots("BOOTX64.EFI", b"BOOTX64 EFI") == b""
+    slots = long_slots("curtin-hooks", b"CURTIN~1   ")
+    assert len(slots) == 32
+    assert slots[13] == checksum(b"CURTIN~1   ")
+    assert len(long_slots("a" * 26, b"AAAAAA~1   ")) == 64
