@@ -18,7 +18,7 @@ from mirror_custom_images.filesystems.fat import Fat
 from mirror_custom_images.filesystems.fat_check import check_fat
 from mirror_custom_images.filesystems.fat_names import checksum
 from mirror_custom_images.filesystems.fat_new_names import long_slots, short_name
-from mirror_custom_images.filesystems.fat_volume import Region
+from mirror_custom_images.filesystems.fat_volume import Patches, Region
 from mirror_custom_images.filesystems.fat_writer import put
 
 from mirror.api import BuildRefused
@@ -60,7 +60,11 @@ class Image:
         self.size = file.stat().st_size - 2 * AT
 
     def put(self, at: str, files, *, replace: bool = False) -> None:
-        put(self.file, AT, self.size, at, entries(files), replace=replace)
+        self.put_entries(at, entries(files), replace=replace)
+
+    def put_entries(self, at: str, new: list[Entry], *, replace: bool = False) -> None:
+        with self.file.open("r+b") as file:
+            put(Region(file.fileno(), AT, self.size), at, new, replace=replace)
 
     def files(self) -> dict[str, bytes]:
         with FileDisk(self.file) as disk:
@@ -157,7 +161,7 @@ def test_what_is_around_it_is_untouched(image):
 
 
 def test_a_file_is_written_into_directories_that_are_made(image):
-    put(image.file, AT, image.size, "EFI/vendor/New Directory/shim.efi", [file_entry(".", "shim")])
+    image.put_entries("EFI/vendor/New Directory/shim.efi", [file_entry(".", "shim")])
     assert image.files() == as_bytes(THERE | {"EFI/vendor/New Directory/shim.efi": "shim"})
     image.check()
 
@@ -171,7 +175,7 @@ def test_the_same_writes_make_the_same_bytes(made, tmp_path):
 
 def test_times_are_kept(image16):
     noon = 1_700_000_000 * 10**9
-    put(image16.file, AT, image16.size, "new", [file_entry(".", "x", noon)])
+    image16.put_entries("new", [file_entry(".", "x", noon)])
     with FileDisk(image16.file) as disk:
         found = Fat(Part(disk, AT, image16.size))
         assert found.find("new").mtime == noon
@@ -320,7 +324,7 @@ def test_what_a_fat_cant_hold_is_refused(image16, files, message):
 
 def test_links_are_refused(image16):
     with pytest.raises(BuildRefused, match="link is a symlink"):
-        put(image16.file, AT, image16.size, "x", [Entry(path="link", kind="symlink", target="y")])
+        image16.put_entries("x", [Entry(path="link", kind="symlink", target="y")])
 
 
 def test_the_root_is_no_place_for_a_file(image16):
@@ -332,7 +336,7 @@ def test_a_file_that_has_less_than_it_said_leaves_all_as_it_was(image16):
     before = image16.files()
     lies = Entry(path=".", kind="file", size=9999, open=lambda: io.BytesIO(b"little"))
     with pytest.raises(FormatError, match="bytes fewer than it said"):
-        put(image16.file, AT, image16.size, "new", [lies])
+        image16.put_entries("new", [lies])
     assert image16.files() == before
     image16.check()
 
@@ -343,14 +347,29 @@ def test_a_stream_of_small_pieces_is_written(image16):
             return super().read(min(size, 100))
 
     data = os.urandom(9999)
-    put(
-        image16.file,
-        AT,
-        image16.size,
+    image16.put_entries(
         "new",
         [Entry(path=".", kind="file", size=9999, open=lambda: Trickle(data))],
     )
     assert image16.files()["new"] == data
+
+
+def test_patches_are_what_a_write_in_place_does(image):
+    with FileDisk(image.file) as disk:
+        target = Patches(Part(disk, AT, image.size))
+        put(target, "curtin", entries(HOOKS))
+        put(target, "curtin", entries({"less": "x"}), replace=True)
+        raw = bytearray(image.bytes())
+        found = Fat(target)
+        assert found.find("curtin/less").open().read() == b"x"
+    assert image.bytes() == bytes(raw)
+    patches = target.written(AT)
+    assert len(patches) < 20
+    for at, data in patches:
+        raw[at : at + len(data)] = data
+    image.put("curtin", HOOKS)
+    image.put("curtin", {"less": "x"}, replace=True)
+    assert image.bytes() == bytes(raw)
 
 
 # --- a machine that stops -------------------------------------------------------------------------

@@ -21,11 +21,10 @@ _COMPARED = 1024**2
 
 
 def check_fat(fat: Fat) -> None:
-    """Follow every chain, and compare the tables. Raises `FormatError` for the first damage."""
+    """Follow every chain. Raises `FormatError` for the first damage."""
     geometry = fat.geometry
     if geometry.clusters > MAX_CLUSTERS:
         raise FormatError(f"is larger than an ESP: {geometry.clusters:,} clusters")
-    _compare_tables(fat)
     used = Clusters(geometry)
     if geometry.root_cluster:
         for cluster in fat.table.chain(geometry.root_cluster):
@@ -38,6 +37,22 @@ def check_fat(fat: Fat) -> None:
             _take(fat, slot, below, used)
             if slot.is_dir:
                 waiting.append((slot, below))
+
+
+def compare_tables(fat: Fat) -> None:
+    """Raise `FormatError` where the tables are not the same, or need not be."""
+    geometry = fat.geometry
+    if not geometry.mirrored:
+        raise FormatError(
+            "is a FAT that keeps one table only up to date, which Linux does not know"
+        )
+    if geometry.fats == 1:
+        return
+    for at in range(0, geometry.fat_size, _COMPARED):
+        size = min(_COMPARED, geometry.fat_size - at)
+        first = fat.disk.read(geometry.fat_at + at, size)
+        if first != fat.disk.read(geometry.fat_at + geometry.fat_size + at, size):
+            raise FormatError("is a damaged FAT: its two tables differ")
 
 
 def clusters_of(fat: Fat, slot: Slot) -> list[int]:
@@ -68,18 +83,3 @@ def _take(fat: Fat, slot: Slot, path: str, used: Clusters) -> None:
             f"is a damaged FAT: {path} is cut, {count * fat.geometry.cluster:,} bytes of "
             f"{slot.size:,}"
         )
-
-
-def _compare_tables(fat: Fat) -> None:
-    geometry = fat.geometry
-    if not geometry.mirrored:
-        raise FormatError(
-            "is a FAT that keeps one table only up to date, which Linux does not know"
-        )
-    if geometry.fats == 1:
-        return
-    for at in range(0, geometry.fat_size, _COMPARED):
-        size = min(_COMPARED, geometry.fat_size - at)
-        first = fat.disk.read(geometry.fat_at + at, size)
-        if first != fat.disk.read(geometry.fat_at + geometry.fat_size + at, size):
-            raise FormatError("is a damaged FAT: its two tables differ")

@@ -5,26 +5,38 @@ from __future__ import annotations
 import os
 import struct
 from array import array
-from contextlib import contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mirror.formats import FormatError
+from mirror_custom_images.disks.disk import Disk
 from mirror_custom_images.filesystems.fat_geometry import FIRST_CLUSTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from mirror_custom_images.filesystems.fat_geometry import Geometry
 
-_FSINFO = struct.Struct("<I480s4sII12sI")
-_LEAD, _BODY, _TRAIL = 0x41615252, b"rrAa", 0xAA550000
+_SECTOR = 512
+_LEAD, _BODY, _COUNT = b"RRaA", b"rrAa", 488
+"""What an FSInfo begins with, what it has before its numbers, and where those are."""
 _END = 0x0FFFFFFF
 
 
+class Writable(Disk, Protocol):
+    """A `Disk` that is written to."""
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write all of it."""
+        ...
+
+    def flush(self) -> None:
+        """Have what was written so far stay, before anything that comes after."""
+        ...
+
+
 class Region:
-    """A part of a file that is read and written: a `Disk`."""
+    """A part of a file that is read, and written in place."""
 
     def __init__(self, descriptor: int, start: int, size: int) -> None:
         self._descriptor = descriptor
@@ -40,7 +52,7 @@ class Region:
         return data
 
     def write(self, offset: int, data: bytes) -> None:
-        """Write all of it."""
+        """See `Writable.write`."""
         self._check(offset, len(data))
         left = memoryview(data)
         while left:
@@ -48,7 +60,7 @@ class Region:
             offset, left = offset + done, left[done:]
 
     def flush(self) -> None:
-        """Have all that was written on the medium before anything that comes after."""
+        """See `Writable.flush`."""
         os.fsync(self._descriptor)
 
     def extents(self, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -60,17 +72,56 @@ class Region:
             raise FormatError(f"is read beyond its end: {offset + size:,} of {self.size:,} bytes")
 
 
-@contextmanager
-def open_region(file: Path, start: int, size: int) -> Iterator[Region]:
-    """Open `size` bytes of a file, from `start` on, to be written in place."""
-    with file.open("r+b", buffering=0) as opened:
-        yield Region(opened.fileno(), start, size)
+class Patches:
+    """A disk that stays as it is: what is written is kept beside it, in sectors of 512 bytes."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._sectors: dict[int, bytes] = {}
+        self.size = disk.size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """See `Disk.read`."""
+        data = bytearray(self._disk.read(offset, size))
+        end = offset + size
+        for number in range(offset // _SECTOR, -(-end // _SECTOR)):
+            sector = self._sectors.get(number)
+            if sector is not None:
+                at = number * _SECTOR
+                first, last = max(at, offset), min(at + _SECTOR, end)
+                data[first - offset : last - offset] = sector[first - at : last - at]
+        return bytes(data)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """See `Writable.write`: whole sectors."""
+        if offset % _SECTOR or len(data) % _SECTOR or offset + len(data) > self.size:
+            raise FormatError(f"can't be written at byte {offset:,}: {len(data):,} bytes")
+        for at in range(0, len(data), _SECTOR):
+            self._sectors[(offset + at) // _SECTOR] = data[at : at + _SECTOR]
+
+    def flush(self) -> None:
+        """See `Writable.flush`."""
+
+    def extents(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """See `Disk.extents`."""
+        yield start, min(end, self.size)
+
+    def written(self, start: int) -> list[tuple[int, bytes]]:
+        """Return what was written, as (offset from `start` bytes before, bytes), in order."""
+        found: list[tuple[int, bytearray]] = []
+        for number, sector in sorted(self._sectors.items()):
+            at = start + number * _SECTOR
+            if found and found[-1][0] + len(found[-1][1]) == at:
+                found[-1][1].extend(sector)
+            else:
+                found.append((at, bytearray(sector)))
+        return [(at, bytes(data)) for at, data in found]
 
 
 class Volume:
     """The table, of which all copies are written; what is allocated is ours until it is linked."""
 
-    def __init__(self, region: Region, geometry: Geometry) -> None:
+    def __init__(self, region: Writable, geometry: Geometry) -> None:
         self.region = region
         self.geometry = geometry
         self._table = bytearray(region.read(geometry.fat_at, geometry.fat_size))
@@ -121,11 +172,10 @@ class Volume:
         """Write how many clusters are free, where FAT32 keeps that."""
         if not self.geometry.fsinfo_at:
             return
-        raw = self.region.read(self.geometry.fsinfo_at, _FSINFO.size)
-        lead, before, body, _, _, between, trail = _FSINFO.unpack(raw)
-        if (lead, body, trail) == (_LEAD, _BODY, _TRAIL):
-            raw = _FSINFO.pack(lead, before, body, self.free, self._last, between, trail)
-            self.region.write(self.geometry.fsinfo_at, raw)
+        raw = bytearray(self.region.read(self.geometry.fsinfo_at, _SECTOR))
+        if raw.startswith(_LEAD) and raw[_COUNT - 4 : _COUNT] == _BODY:
+            struct.pack_into("<II", raw, _COUNT, self.free, self._last)
+            self.region.write(self.geometry.fsinfo_at, bytes(raw))
 
     def _chain(self, clusters: Sequence[int]) -> None:
         for cluster, following in pairwise([*clusters, _END]):

@@ -8,80 +8,46 @@ was there before is as it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirror.api import BuildRefused
 from mirror.formats import FormatError
 from mirror_custom_images.filesystems.fat import MAX_DIRECTORY, Fat
-from mirror_custom_images.filesystems.fat_check import check_fat, clusters_of
+from mirror_custom_images.filesystems.fat_check import check_fat, clusters_of, compare_tables
 from mirror_custom_images.filesystems.fat_geometry import SLOT
 from mirror_custom_images.filesystems.fat_names import DIRECTORY
 from mirror_custom_images.filesystems.fat_new_names import (
     check_name,
-    long_slots,
-    short_name,
     short_slot,
     slots_needed,
 )
-from mirror_custom_images.filesystems.fat_volume import Volume, open_region
+from mirror_custom_images.filesystems.fat_tree import (
+    clusters_needed,
+    name_all,
+    names_of,
+    tree_of,
+    with_parents,
+)
+from mirror_custom_images.filesystems.fat_volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
     from typing import BinaryIO
 
     from mirror_custom_images.entries import Entry
     from mirror_custom_images.filesystems.fat_names import Slot
+    from mirror_custom_images.filesystems.fat_tree import Node
+    from mirror_custom_images.filesystems.fat_volume import Writable
 
-_ARCHIVE = 0x20
-_MOST = 0xFFFFFFFF
-_MAX_DEPTH = 32
 _DELETED = 0xE5
 _CASE = 12
 """Where a slot says which parts of its short name are in lower case."""
 _DOT, _DOTS = b".".ljust(11), b"..".ljust(11)
 
 
-@dataclass
-class _Node:
-    """What is to be written: a file with its entry, or a directory with what is in it."""
-
-    name: str
-    entry: Entry | None = None
-    inside: dict[str, _Node] | None = None
-    short: bytes = b""
-    clusters: list[int] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        """Bytes of content, or of slots."""
-        if self.inside is None:
-            return self.entry.size if self.entry else 0
-        return SLOT * (
-            2 + sum(slots_needed(each.name, each.short) for each in self.inside.values())
-        )
-
-    @property
-    def mtime(self) -> int:
-        return self.entry.mtime if self.entry else 0
-
-    def slots(self) -> bytes:
-        """Return its slots in the directory that it is in."""
-        return long_slots(self.name, self.short) + short_slot(self.short, *self.facts())
-
-    def facts(self) -> tuple[int, int, int, int]:
-        """Return what a slot says: attributes, first cluster, size and time."""
-        first = self.clusters[0] if self.clusters else 0
-        if self.inside is None:
-            return _ARCHIVE, first, self.size, self.mtime
-        return DIRECTORY, first, 0, self.mtime
-
-
-def put(
-    file: Path, start: int, size: int, at: str, entries: Iterable[Entry], *, replace: bool = False
-) -> None:
-    """Write into the FAT file system of `size` bytes that is `start` bytes into a file.
+def put(target: Writable, at: str, entries: Iterable[Entry], *, replace: bool = False) -> None:
+    """Write into the FAT file system that `target` is.
 
     `at` is the path of what is new: a directory with the `entries`, whose paths are below it; or a
     file, when the only entry is one with the path `.`. Directories that lead to it are made.
@@ -90,110 +56,34 @@ def put(
     replaced, where there is no room for both, or for what a FAT can't hold; `FormatError` where
     the file system is damaged.
     """
-    if not _names(at):
+    if not names_of(at):
         raise BuildRefused("the root is no place for a file", "Name a path below it.")
-    with open_region(file, start, size) as region:
-        fat = Fat(region)
-        check_fat(fat)
-        volume = Volume(region, fat.geometry)
-        parent, old = _place(fat, at, replace=replace)
-        tree = _tree(at, entries)
-        top = _missing_parents(tree, at, parent.depth)
-        _name_all(top, taken=parent.shorts)
-        link = _Link(fat, volume, parent, top, old)
-        _check_room(volume, _needed(top, fat.geometry.cluster) + link.growth)
-        link.grow()
-        _write(volume, top, parent.cluster)
-        link.write_growth()
-        region.flush()
+    fat = Fat(target)
+    check_fat(fat)
+    compare_tables(fat)
+    volume = Volume(target, fat.geometry)
+    parent, old = _place(fat, at, replace=replace)
+    top = with_parents(tree_of(at, entries), at, parent.depth)
+    name_all(top, taken=parent.shorts)
+    link = _Link(fat, volume, parent, top, old)
+    _check_room(volume, clusters_needed(top, fat.geometry.cluster) + link.growth)
+    link.grow()
+    _write(volume, top, parent.cluster)
+    link.write_growth()
+    target.flush()
+    volume.write_table()
+    target.flush()
+    link.lengthen()
+    link.write()
+    target.flush()
+    if old is not None:
+        volume.release(clusters_of(fat, old))
         volume.write_table()
-        region.flush()
-        link.lengthen()
-        link.write()
-        region.flush()
-        if old is not None:
-            volume.release(clusters_of(fat, old))
-            volume.write_table()
-        volume.write_fsinfo()
-        region.flush()
+    volume.write_fsinfo()
+    target.flush()
 
 
-# --- what is to be written ------------------------------------------------------------------------
-
-
-def _tree(at: str, entries: Iterable[Entry]) -> _Node:
-    name = _names(at)[-1]
-    top = _Node(name, inside={})
-    for entry in entries:
-        if entry.kind not in ("file", "dir"):
-            raise BuildRefused(
-                f"{entry.path} is a {entry.kind}, which a FAT can't hold",
-                "Put a file in its place.",
-            )
-        if entry.size > _MOST:
-            raise BuildRefused(f"{entry.path} has {entry.size:,} bytes", "A FAT holds up to 4 GiB.")
-        if entry.path != ".":
-            _add(top, entry)
-        elif entry.kind == "file":
-            return _Node(name, entry)
-        else:
-            top.entry = entry
-    return top
-
-
-def _add(top: _Node, entry: Entry) -> None:
-    names = _names(entry.path)
-    if len(names) > _MAX_DEPTH:
-        raise BuildRefused(f"{entry.path} is {len(names)} directories deep", "Flatten the tree.")
-    node = top
-    for depth, name in enumerate(names, 1):
-        check_name(name)
-        inside = node.inside
-        if inside is None:
-            raise BuildRefused(f"{entry.path} is below a file", "Rename one of them.")
-        found = inside.get(name.lower())
-        last = depth == len(names)
-        if found is None:
-            found = _Node(name, inside={})
-            inside[name.lower()] = found
-        elif last and (entry.kind == "file" or found.entry or found.inside is None):
-            raise BuildRefused(f"{entry.path} is there twice, for a FAT", "Rename one of them.")
-        elif found.name != name:
-            raise BuildRefused(
-                f"{entry.path} has a directory that is spelt {found.name} too", "Spell it one way."
-            )
-        if last:
-            found.entry = entry
-            found.inside = None if entry.kind == "file" else found.inside
-        node = found
-
-
-def _missing_parents(tree: _Node, at: str, depth: int) -> _Node:
-    """Return the tree in the directories that are not there yet."""
-    for name in reversed(_names(at)[depth:-1]):
-        tree = _Node(name, inside={tree.name.lower(): tree})
-    return tree
-
-
-def _name_all(top: _Node, taken: set[bytes]) -> None:
-    """Give each its short name, which no other in its directory has."""
-    top.short = short_name(top.name, taken)
-    waiting = [top]
-    while waiting:
-        inside = waiting.pop().inside or {}
-        used: set[bytes] = set()
-        for each in inside.values():
-            each.short = short_name(each.name, used)
-            used.add(each.short)
-        waiting += inside.values()
-
-
-def _needed(top: _Node, cluster: int) -> int:
-    """Return how many clusters a tree takes."""
-    if top.inside is not None and top.size > MAX_DIRECTORY:
-        raise BuildRefused(f"{top.name} has too many files for one directory", "Split it.")
-    below = sum(_needed(each, cluster) for each in (top.inside or {}).values())
-    return -(-top.size // cluster) + below
+# --- where it goes --------------------------------------------------------------------------------
 
 
 def _check_room(volume: Volume, needed: int) -> None:
@@ -205,9 +95,6 @@ def _check_room(volume: Volume, needed: int) -> None:
             "Make the partition larger, or remove what it does not need; what is replaced is given "
             "back only when the new is whole.",
         )
-
-
-# --- where it goes --------------------------------------------------------------------------------
 
 
 @dataclass
@@ -226,7 +113,7 @@ class _Parent:
 
 def _place(fat: Fat, at: str, *, replace: bool) -> tuple[_Parent, Slot | None]:
     """Return the directory that the tree goes to, and what is there now."""
-    *above, last = _names(at)
+    *above, last = names_of(at)
     for name in (*above, last):
         check_name(name)
     folder: Slot | None = None
@@ -256,7 +143,7 @@ class _Link:
     """The slots that make a tree seen, in the directory that it goes to."""
 
     def __init__(
-        self, fat: Fat, volume: Volume, parent: _Parent, top: _Node, old: Slot | None
+        self, fat: Fat, volume: Volume, parent: _Parent, top: Node, old: Slot | None
     ) -> None:
         self._volume = volume
         self._top = top
@@ -344,7 +231,7 @@ def _room(raw: bytes | bytearray, count: int) -> int:
 # --- writing --------------------------------------------------------------------------------------
 
 
-def _write(volume: Volume, top: _Node, parent: int) -> None:
+def _write(volume: Volume, top: Node, parent: int) -> None:
     """Write a tree into free clusters; a directory before what is in it gets its own."""
     _allocate(volume, top)
     waiting = [(top, parent)]
@@ -355,7 +242,7 @@ def _write(volume: Volume, top: _Node, parent: int) -> None:
         waiting += [(each, node.clusters[0]) for each in (node.inside or {}).values()]
 
 
-def _allocate(volume: Volume, top: _Node) -> None:
+def _allocate(volume: Volume, top: Node) -> None:
     waiting = [top]
     while waiting:
         node = waiting.pop()
@@ -363,14 +250,14 @@ def _allocate(volume: Volume, top: _Node) -> None:
         waiting += (node.inside or {}).values()
 
 
-def _folder(node: _Node, above: int, volume: Volume) -> Iterator[bytes]:
+def _folder(node: Node, above: int, volume: Volume) -> Iterator[bytes]:
     raw = short_slot(_DOT, *node.facts()) + short_slot(_DOTS, DIRECTORY, above, 0, node.mtime)
     raw += b"".join(each.slots() for each in (node.inside or {}).values())
     size = volume.geometry.cluster
     return (raw[at : at + size] for at in range(0, len(raw), size))
 
 
-def _content(node: _Node, volume: Volume) -> Iterator[bytes]:
+def _content(node: Node, volume: Volume) -> Iterator[bytes]:
     """Yield the content of a file, a cluster at once."""
     if node.entry is None:
         return
@@ -393,7 +280,3 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
             return b""
         data += more
     return data
-
-
-def _names(path: str) -> list[str]:
-    return [name for name in path.split("/") if name not in ("", ".")]
