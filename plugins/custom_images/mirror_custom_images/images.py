@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mirror.api import Derived, Package, Product, Version
+    from mirror.api import Derived, Finding, Package, Product, Version
 
 
 class CustomImages(Distribution):
@@ -31,6 +31,30 @@ class CustomImages(Distribution):
         title = product.attributes.get("release_title") or f"{product.os}/{product.release}"
         subarch = product.attributes.get("subarch", "generic")
         return f"{title}, {product.arch}/{subarch}"
+
+    def validate(
+        self, product: Product, version: Version, files: Mapping[str, Path]
+    ) -> Iterable[Finding]:
+        """Check the image to its bottom: a root file system, or a disk."""
+        from pathlib import Path
+        from tempfile import TemporaryDirectory
+
+        from mirror_custom_images.checks import disk_image, root_squashfs, root_tarball
+
+        keep = self._manifests.keep
+        for item in version.items:
+            file = files.get(item.name)
+            if file is None:
+                continue
+            if item.ftype in root_tarball.FTYPES:
+                yield from root_tarball.check(product, version, item, file, keep)
+            elif item.ftype == root_squashfs.FTYPE:
+                yield from root_squashfs.check(product, version, item, file, keep)
+            elif item.ftype in disk_image.FTYPES:
+                with TemporaryDirectory() as scratch:
+                    yield from disk_image.check(
+                        product, version, item, file, Path(scratch), keep=keep
+                    )
 
     def derive(
         self, product: Product, version: Version, files: Mapping[str, Path], scratch: Path

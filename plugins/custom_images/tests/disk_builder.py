@@ -89,11 +89,18 @@ def fat(image: Path, tree: Path, size: int = 34 * MIB, *, bits: int = 0, label: 
     return image
 
 
-def ext4(image: Path, tree: Path, size: int = 16 * MIB, *options: str, label: str = "") -> Path:
-    """Make an ext4 file system with mke2fs; `options` are more for it (`-t`, `ext2`)."""
+def ext4(
+    image: Path,
+    tree: Path,
+    size: int = 16 * MIB,
+    *options: str,
+    label: str = "",
+    kind: str = "ext4",
+) -> Path:
+    """Make an ext4 (or ext2, ext3) file system with mke2fs; `options` are more for it."""
     _empty(image, size)
     named = ["-L", label] if label else []
-    run("mke2fs", "-q", "-F", "-t", "ext4", *named, *options, "-d", tree, image)
+    run("mke2fs", "-q", "-F", "-t", kind, *named, *options, "-d", tree, image)
     return image
 
 
