@@ -30,10 +30,11 @@ class Labels:
         self._all += 1
         if "security.selinux" in seen.entry.xattrs:
             self._labelled += 1
-        if seen.path == _CONFIG:
+        path = seen.path
+        if path == _CONFIG:
             found = _MODE.search(seen.text())
             self._mode = found[1].lower() if found else ""
-        elif seen.path == ".autorelabel":
+        elif path == ".autorelabel":
             self._relabels = True
 
     def findings(self, image: Image) -> Iterator[Finding]:

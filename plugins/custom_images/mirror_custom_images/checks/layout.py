@@ -36,8 +36,8 @@ class Layout:
             self._below.add(rest.partition("/")[0])
         elif top not in self._tops and len(self._tops) < _MOST:
             self._tops.add(top)
-        if "/.wh." in name and not self._whiteout:
-            self._whiteout = name
+        if "/.wh." in name:
+            self._whiteout = self._whiteout or name
 
     def _see_top(self, seen: Seen, top: str) -> None:
         if top == "." or len(self._tops) >= _MOST:
