@@ -21,6 +21,9 @@ FOOTER = 512
 
 SECTOR_SIZES = (512, 4096)
 
+_VHD = b"conectix"
+"""At the end of every VHD, and at the start of one that grows as well."""
+
 _MAGICS = (
     ("qcow2", 0, b"QFI\xfb"),
     ("vhdx", 0, b"vhdxfile"),
@@ -29,6 +32,7 @@ _MAGICS = (
     ("vmdk", 0, b"# Disk DescriptorFile"),
     ("vdi", 64, b"\x7f\x10\xda\xbe"),
     ("qed", 0, b"QED\0"),
+    ("vhd", 0, _VHD),
     ("parallels", 0, b"WithoutFreeSpace"),
     ("parallels", 0, b"WithouFreSpacExt"),
     ("android-sparse", 0, b"\x3a\xff\x26\xed"),
@@ -65,7 +69,6 @@ _FILE_SYSTEMS = (
 """(offset, magic): ext is at 1080, erofs at 1024, btrfs at 65600."""
 
 _GPT, _SIGNATURE = b"EFI PART", b"\x55\xaa"
-_VHD = b"conectix"
 _TABLE, _ENTRY = 446, struct.Struct("<B3xB3xII")
 
 
@@ -77,18 +80,15 @@ def form_of(head: bytes, tail: bytes = b"") -> str:
     for form, at, magic in _MAGICS:
         if head.startswith(magic, at):
             return form
-    if is_vhd_footer(tail) or is_vhd_footer(head[:FOOTER]):
+    if _is_vhd_footer(tail):
         return "vhd"
     if len(head) >= BLOCK and head[0] and sums_up(head[:BLOCK]):
         return TAR
     return _form_of_disk(head) or compression_of(head[:16])
 
 
-def is_vhd_footer(block: bytes) -> bool:
-    """Say whether 512 bytes are what every VHD ends with, its checksum right.
-
-    One that grows starts with them as well.
-    """
+def _is_vhd_footer(block: bytes) -> bool:
+    """Say whether 512 bytes are what every VHD ends with, its checksum right."""
     if len(block) != FOOTER or not block.startswith(_VHD):
         return False
     (said,) = struct.unpack_from(">I", block, 64)

@@ -27,6 +27,7 @@ PACKAGES = {
     "ntfsls": "ntfs-3g",
     "pvck": "lvm2",
     "qemu-img": "qemu-utils",
+    "qemu-io": "qemu-utils",
     "rpm": "rpm",
     "setfattr": "attr",
     "sgdisk": "gdisk",

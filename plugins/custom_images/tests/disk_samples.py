@@ -89,8 +89,11 @@ def data_of(file: Path, form: str) -> list[tuple[int, int]]:
 
 
 def compress(file: Path, made: Path, form: str) -> Path:
-    """Compress a file with `gzip`, `xz`, `bzip2` or `zstd`."""
-    made.write_bytes(packed(file.read_bytes(), form))
+    """Compress a file with `gzip`, `xz`, `bzip2` or `zstd`, as their programs do."""
+    if form == "zstd":
+        run("zstd", "-q", "-f", "-3", file, "-o", made)  # with a checksum
+    else:
+        made.write_bytes(packed(file.read_bytes(), form))
     return made
 
 
@@ -102,7 +105,11 @@ def tar_of(made: Path, *files: Path, form: str = "", holes: bool = False) -> Pat
         with tarfile.open(made, "w") as archive:
             for each in files:
                 archive.add(each, each.name)
-    return compress(made, made, form) if form else made
+    if form:
+        plain = made.rename(made.with_suffix(".tar"))
+        compress(plain, made, form)
+        plain.unlink()
+    return made
 
 
 def qcow2_chain(made: Path, backing: Path) -> Path:
