@@ -19,10 +19,11 @@ from mirror_custom_images.checks.windows_registry import read_registry
 from mirror_custom_images.checks.windows_releases import release_of
 from mirror_custom_images.disks.partitions import read_partitions
 from mirror_custom_images.entries import Entry
+from mirror_custom_images.images import CustomImages
 from reader_fuzz import EXAMPLES
 from windows_builder import CONFIG, executable, files, hive, software, system, windows_disk
 
-from mirror.api import CUSTOM_CONTENT_ID, Product, Severity
+from mirror.api import CUSTOM_CONTENT_ID, Item, Product, Severity, Version
 from mirror.testing.tools import tool
 
 SOFTWARE = "Windows/System32/config/SOFTWARE"
@@ -52,6 +53,18 @@ def test_a_good_image_has_nothing_to_be_said_of_but_what_it_is(tmp_path):
     assert found["release"].message == "it is Windows Server 2022 Standard 21H2, build 20348"
     assert found["release"].where == f"partition 3: {SOFTWARE}"
     assert found["release"].severity is Severity.NOTE
+
+
+def test_the_whole_disk_is_good(tmp_path):
+    """Ask as the mirror does, for all checks of a disk."""
+    disk = windows_disk(tmp_path, files())
+    item = Item("root-dd.raw", "root-dd.raw", "x/root-dd.raw", "0" * 64, disk.stat().st_size)
+    version = Version("20261124", (item,))
+    found = list(CustomImages().validate(product(), version, {item.name: disk}))
+    assert [each for each in found if each.severity is Severity.ERROR] == []
+    assert any(each.where == f"root-dd.raw: partition 3: {SOFTWARE}" for each in found)
+    codes = {each.code for each in found if each.severity is Severity.WARNING}
+    assert codes == set()
 
 
 FAULTS = {

@@ -18,6 +18,8 @@ from disk_builder import (
     run,
 )
 
+from mirror.testing import artefacts
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -71,7 +73,7 @@ def files(**changes: bytes | str | None) -> dict[str, bytes | str]:
 def windows_disk(folder: Path, content: Mapping[str, bytes | str], *options: str) -> Path:
     """Make a disk as packer-maas makes them: ESP, reserved, Windows."""
     folder.mkdir(parents=True, exist_ok=True)
-    loader = executable()
+    loader = artefacts.efi_binary("loader", 4096, signed=True)
     esp = plant(
         folder / "esp-tree",
         {"EFI/Microsoft/Boot/bootmgfw.efi": loader, "EFI/Boot/bootx64.efi": loader},

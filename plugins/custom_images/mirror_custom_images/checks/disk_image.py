@@ -81,6 +81,10 @@ def _of_system(table: PartitionTable, disk: Disk, product: Product) -> Iterable[
         from mirror_custom_images.checks.esxi import check_esxi
 
         return check_esxi(table, disk, product)
+    if product.os == "windows":
+        from mirror_custom_images.checks.windows import check_windows
+
+        return check_windows(table, disk, product)
     return ()
 
 
