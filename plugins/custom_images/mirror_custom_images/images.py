@@ -8,10 +8,10 @@ from mirror.api import CUSTOM_CONTENT_ID, Distribution
 from mirror_custom_images.packages.memory import LastManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from mirror.api import Derived, Finding, Package, Product, Version
+    from mirror.api import BuildOrder, Built, Derived, Finding, Package, Product, Version
 
 
 class CustomImages(Distribution):
@@ -72,3 +72,16 @@ class CustomImages(Distribution):
         from mirror_custom_images.packages.manifest import read_manifest
 
         return read_manifest(files["manifest"]) if "manifest" in files else ()
+
+    def build(
+        self,
+        product: Product,
+        file: Path,
+        order: BuildOrder,
+        scratch: Path,
+        report: Callable[[int, int], None],
+    ) -> Built:
+        """Make an image of a disk in any form, or of a tar in the wrong wrapping."""
+        from mirror_custom_images.building import build
+
+        return build(product, file, order, scratch, report)
