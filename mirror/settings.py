@@ -169,6 +169,21 @@ class PluginSettings(_Section):
         return self.__pydantic_extra__
 
 
+class ImageSettings(_Section):
+    """[images]: custom images."""
+
+    keep: int = Field(default=3, ge=1, le=1000)
+    """How many versions of each are held, unless `mirror image set` says it of one."""
+    max_size: ByteSize = ByteSize(100 * 1024**3)
+    """How large a file may be that is taken in."""
+    quota: ByteSize = ByteSize(0)
+    """How much all of them may take together; 0: as much as there is."""
+    time_limit: Duration = timedelta(hours=1)
+    """How long one may be looked at, or built ..."""
+    disk_limit: ByteSize = ByteSize(500 * 1024**3)
+    """... and how much may be written meanwhile: a whole disk, where it has to be expanded."""
+
+
 class Settings(_Section):
     """Everything that can be set. Durations: `90`, `5 min`, `2 h`, `7 d`; sizes: `10 GiB`."""
 
@@ -180,6 +195,7 @@ class Settings(_Section):
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     plugins: PluginSettings = PluginSettings()
+    images: ImageSettings = ImageSettings()
 
 
 def load_settings(*, data_dir: Path | None = None, config: Path | None = None) -> Settings:

@@ -13,6 +13,7 @@ import msgspec
 
 from mirror.catalog.audit import AuditLog
 from mirror.catalog.available import Available, Resources
+from mirror.catalog.custom_images import CustomImages
 from mirror.catalog.database import Database, text
 from mirror.catalog.jobs import Jobs
 from mirror.catalog.statuses import SourceStatuses
@@ -56,6 +57,7 @@ class Catalog:
         self.statuses = SourceStatuses(self.database)
         self.tallies = Tallies(self.database)
         self.validations = Validations(self.database)
+        self.custom_images = CustomImages(self.database)
 
     def close(self) -> None:
         """Close the file."""

@@ -10,7 +10,7 @@ from mirror.errors import StoreError
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 5
+VERSION = 6
 """Of the schema; SQLite's `user_version`. Version 1 knew sources, selections and findings only."""
 
 _VALIDATIONS_ANEW = 4
@@ -34,6 +34,7 @@ _TABLES: tuple[tuple[str, dict[str, Any], Any], ...] = (
         },
         ("product", "version", "digest"),
     ),
+    ("custom_images", {"product": str, "document": str}, "product"),
     ("pins", {"id": int, "document": str}, "id"),
     ("documents", {"name": str, "document": str}, "name"),
     ("tallies", {"name": str, "value": float}, "name"),

@@ -17,6 +17,48 @@ class ImageNotBuildable(ImageError, code="MIR-901"):
     remedy = "See what the message names; docs/custom-images.md says what can be built from what."
 
 
+class ImageNameRefused(ImageError, code="MIR-902", exit_status=2):
+    """MAAS would not take an image by this name, of this type, or of this architecture."""
+
+    remedy = "The rules are MAAS's: docs/custom-images.md has them. Choose another name or type."
+
+
+class ImageTypeWrong(ImageError, code="MIR-903"):
+    """A file is not of the type that was said, or of none that MAAS can deploy."""
+
+    remedy = "Leave the type out, and it is found; or give the right file."
+
+
+class ImageRefused(ImageError, code="MIR-904"):
+    """What was found in an image says that it can't be deployed."""
+
+    remedy = (
+        "Mend the image: each finding says how. One that you know better is taken on by its code: "
+        "--accept CODE."
+    )
+
+
+class ImageTooLarge(ImageError, code="MIR-905", http_status=413):
+    """A file is larger than images may be, or than what is left of the quota."""
+
+    remedy = (
+        "Raise `images.max_size` or `images.quota` in mirror.toml, or remove images that are not "
+        "needed any more: `mirror image list`."
+    )
+
+
+class ImageFileUnusable(ImageError, code="MIR-906", exit_status=2):
+    """The file that is to become an image can't be read, or changes while it is."""
+
+    remedy = "Give a plain file that nobody writes to."
+
+
+class ImagePinned(ImageError, code="MIR-907", exit_status=2, http_status=409):
+    """A version that a channel is pinned to is not to be removed."""
+
+    remedy = "Remove the pin first: `mirror channel unpin`; `mirror channel list` shows them."
+
+
 class UploadInvalid(ImageError, code="MIR-920", http_status=400):
     """A request of an upload is not as the tus protocol has it."""
 

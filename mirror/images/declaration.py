@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from mirror.images.names import split_name, usual_licence
 from mirror.model import CUSTOM_CONTENT_ID, Item, Licence, Product, Version
 
 FILE_NAMES = {
@@ -44,6 +45,37 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """The name, as MAAS has it: `rhel/9`."""
         return f"{self.os}/{self.release}"
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator says of a file that is to become an image.
+
+    `name` is as MAAS has it (`rhel/9`), `arch` is `ARCH/SUBARCH`. An `ftype` of '' is whatever the
+    file is; a `licence` of None is the usual one of the operating system.
+    """
+
+    name: str
+    arch: str = "amd64/generic"
+    ftype: str = ""
+    title: str = ""
+    base_image: str = ""
+    licence: Licence | None = None
+
+
+def declared(wanted: Wanted, ftype: str = "") -> Declaration:
+    """Return the declaration of a file that is of type `ftype`; nothing is checked."""
+    os, release = split_name(wanted.name)
+    arch, _, subarch = wanted.arch.strip().partition("/")
+    return Declaration(
+        os=os,
+        release=release,
+        arch=arch,
+        subarch=subarch or "generic",
+        ftype=wanted.ftype or ftype,
+        title=" ".join(wanted.title.split()),
+        base_image=wanted.base_image.strip(),
+        licence=usual_licence(os, release) if wanted.licence is None else wanted.licence,
+    )
 
 
 def product_name(declaration: Declaration) -> str:

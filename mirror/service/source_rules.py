@@ -9,6 +9,7 @@ import msgspec
 from yarl import URL
 
 from mirror.errors import BodyInvalid, CredentialsInUrl, KeyNotKnown, NameInvalid, SourceInvalid
+from mirror.images.names import CUSTOM_SOURCE
 from mirror.model import BootSource
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ def with_any_known_key(source: BootSource, known: Iterable[Known]) -> BootSource
 def _check_values(source: BootSource) -> None:
     if not _NAME.fullmatch(source.name):
         raise NameInvalid(f"{source.name!r} can't be the name of a boot source")
+    if source.name == CUSTOM_SOURCE:
+        raise NameInvalid(
+            f"no boot source can be called {CUSTOM_SOURCE!r}: that is where your own images are",
+            remedy="Choose another name.",
+        )
     for url in (source.url, *source.fallback_urls):
         _check_url(source.name, url)
     _check_no_credentials(source.name, source.proxy)

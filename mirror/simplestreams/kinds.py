@@ -25,6 +25,9 @@ FILE_TYPES = frozenset(
 MAX_OS_OR_RELEASE = 20
 """The width of those columns in MAAS's database."""
 
+_UPLOADED_ONLY = "custom"
+"""MAAS looks for the images of this operating system among those that were uploaded to it."""
+
 _IMAGE = ("arch", "label", "os", "release", "release_title", "subarch", "subarches", "version")
 _ATTRIBUTES = {
     Kind.BOOTLOADER: ("arch", "arches", "bootloader-type", "label", "os"),
@@ -109,6 +112,8 @@ def _unreadable_item(version: Version, item: Item, kind: Kind) -> Iterator[str]:
 
 def _unkeepable(product: Product, kind: Kind) -> Iterator[str]:
     """Yield what MAAS stumbles over later, when it records the product and its files."""
+    if product.os == _UPLOADED_ONLY:
+        yield f"MAAS deploys os {_UPLOADED_ONLY} from images only that were uploaded to it"
     if len(product.os) > MAX_OS_OR_RELEASE or len(product.release) > MAX_OS_OR_RELEASE:
         yield f"os or release is longer than {MAX_OS_OR_RELEASE} characters"
     for version in product.versions:

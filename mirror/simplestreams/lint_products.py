@@ -164,6 +164,9 @@ class _Linter:
             if len(str(product.get(key, ""))) > 20:
                 what = f"{key} is longer than the 20 characters of MAAS's database"
                 self._say(">=3.7", "fails", "too-long", where, what)
+        if product.get("os") == "custom":
+            what = "MAAS deploys os custom from images only that were uploaded to it"
+            self._say("all", "ignores", "os-custom", where, what)
         if not _is_date(product.get("support_eol")):
             what = "support_eol is neither YYYY-MM-DD nor null"
             self._say(">=3.7", "fails", "eol", where, what)

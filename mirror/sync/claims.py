@@ -38,6 +38,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 class Claims:
     """What the sources offer, and which of them provides each product.
 
+    `complete` names the sources that offer all that is wanted of them: what they don't list leaves.
     `winners` are by product name; `lost` says why a source may not provide a product that is wanted
     of it. `rejected` is what could not be read; `failures` says why no plugin has a product: one
     failed to look at it, or several claim it. Those that are wanted, or published, are `missed`.
@@ -48,6 +49,7 @@ class Claims:
         self, rules: list[Rule], plugins: Plugins, published: Mapping[str, Planned]
     ) -> None:
         self.sources: dict[str, BootSource] = {}
+        self.complete: set[str] = set()
         self.offered: dict[Key, Candidate] = {}
         self.winners: dict[str, Candidate] = {}
         self.lost: dict[Key, str] = {}
@@ -66,6 +68,8 @@ class Claims:
         for source in sorted([*absent, *(offer.source for offer in offers)], key=rank):
             self.sources[source.name] = source
             offer = by_name.get(source.name)
+            if offer is not None and offer.complete:
+                self.complete.add(source.name)
             for each in self._offers_of(offer) if offer else self._remains_of(source):
                 self._enter(each)
 

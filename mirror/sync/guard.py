@@ -37,9 +37,17 @@ class Loss(msgspec.Struct, frozen=True):
 
 
 def loss(
-    planned: Iterable[Planned], published: Mapping[str, Planned], pinned: Collection[str] = ()
+    planned: Iterable[Planned],
+    published: Mapping[str, Planned],
+    pinned: Collection[str] = (),
+    *,
+    meant: Collection[str] = (),
 ) -> Loss:
-    """Compare what is to be published with what is."""
+    """Compare what is to be published with what is.
+
+    What becomes of the products `meant` is what their operator asked for, one by one.
+    """
+    published = {name: each for name, each in published.items() if name not in meant}
     after = {each.product.name: each.product for each in planned}
     missing = [each.product for name, each in published.items() if name not in after]
     replaced = {_identity(product) for product in after.values()} if missing else set()

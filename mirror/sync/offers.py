@@ -19,12 +19,17 @@ Condemned = Mapping[tuple[str, str], MirrorError]
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What one boot source has, and what of it could not be read. `base_url` ends in a slash."""
+    """What one boot source has, and what of it could not be read. `base_url` ends in a slash.
+
+    With `complete`, these are the operator's own images: what is not among them is not wanted, all
+    of their files are here, and what plugins derive from them comes along.
+    """
 
     source: BootSource
     base_url: str
     products: tuple[Product, ...]
     rejected: tuple[Rejected, ...] = ()
+    complete: bool = False
 
 
 class Planned(msgspec.Struct, frozen=True):

@@ -194,7 +194,9 @@ class _Planning:
         if published is None:
             return {}
         old = published.product.versions
-        if published.source != winner.source.name:  # another source's builds do not mix with these
+        source = winner.source.name
+        # another source's builds do not mix with these
+        if published.source != source or source in self._claims.complete:
             listed = {version.name for version in product.versions}
             return {version.name: version for version in old if version.name in listed}
         unwanted: set[str] = set()
@@ -260,7 +262,7 @@ class _Planning:
         """Let go what no selection wants, or another source provides; keep what has vanished."""
         name, source = published.product.name, published.source
         key = (source, name)
-        if source not in self._claims.sources:
+        if source not in self._claims.sources or source in self._claims.complete:
             return
         if key in self._claims.offered and key not in self._claims.lost:
             return

@@ -112,8 +112,8 @@ class _Sync:
 
     async def run(self) -> SyncResult:
         sources = await self._read()
-        if not sources.read:
-            if sources.problems and not sources.unchanged:
+        if not sources.offers:
+            if sources.has_failed:
                 raise _worst(sources.problems)
             return describe("unchanged", self._options.channel, sources, snapshot=self._current)
         snapshot = await asyncio.to_thread(self._situation.snapshot)
@@ -130,7 +130,7 @@ class _Sync:
         situation = self._situation
         settled = await asyncio.to_thread(situation.settled)
         sources = await situation.read(situation.chosen, settled, self._emit)
-        if sources.read and sources.unchanged:
+        if sources.offers and sources.unchanged:
             again = [each for each in situation.chosen if each.name in sources.unchanged]
             sources = merge(sources, await situation.read(again, frozenset(), self._emit))
         now = datetime.now(UTC)
@@ -195,7 +195,8 @@ class _Sync:
             raise refusal
 
     def _refusal(self, plan: Plan, published: Mapping[str, Planned]) -> MirrorError | None:
-        lost = loss(plan.products, published, plan.pinned)
+        own = self._situation.own
+        lost = loss(plan.products, published, plan.pinned, meant=own.known if own else ())
         return too_much(lost, self._tools.settings.sync.max_drop)
 
     async def _publish(

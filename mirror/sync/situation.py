@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.errors import NotFound, NothingSelected
+from mirror.sync.own_images import own_images
 from mirror.sync.plan import Plan, Planned, make_plan
 from mirror.sync.published import find_versions, published_products
-from mirror.sync.sources import SourcesRead, read_sources
+from mirror.sync.sources import SourcesRead, read_sources, with_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mirror.store import Store
     from mirror.sync.events import Emit
     from mirror.sync.offers import Condemned
+    from mirror.sync.own_images import OwnImages
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Situation:
     """What a sync starts with. None of it changes under way.
 
     `configured` are the enabled sources, `chosen` those to read this time; `current` is the
-    channel's snapshot ('': it has none yet).
+    channel's snapshot ('': it has none yet). The operator's `own` images are one more source.
     """
 
     tools: Tools
@@ -69,12 +71,16 @@ class Situation:
     pins: tuple[Pin, ...]
     memories: Mapping[str, SourceMemory]
     current: str
+    own: OwnImages | None = None
 
     @classmethod
     def find(cls, tools: Tools, options: SyncOptions) -> Situation:
         """Look it up. Raises `NothingSelected`, and `NotFound` for an unknown source of `only`."""
         catalog = tools.catalog
+        own = own_images(catalog, tools.settings.images.keep)
         configured = tuple(each for each in catalog.sources() if each.enabled)
+        if own is not None:
+            configured = (*configured, own.source)
         if not configured:
             raise NothingSelected("there is no enabled boot source")
         chosen = _choose(configured, options.only)
@@ -83,16 +89,18 @@ class Situation:
             options=options,
             configured=configured,
             chosen=chosen,
-            selections=tuple(catalog.selections()),
+            selections=_with_own(tuple(catalog.selections()), own),
             pins=tuple(catalog.pins(options.channel)),
             memories={source.name: catalog.memory(source.name) for source in chosen},
             current=tools.store.channels.current(options.channel) or "",
+            own=own,
         )
 
     def settled_key(self, current: str) -> str:
         """Name everything but the streams that decides what a sync takes, and what came of it."""
         plugins = self.tools.plugins.versions
-        facts = (self.configured, self.selections, plugins, self.options.channel, self.pins)
+        own = self.own.offer.products if self.own else ()
+        facts = (self.configured, self.selections, plugins, self.options.channel, self.pins, own)
         return hashlib.sha256(msgspec.json.encode((facts, current))).hexdigest()
 
     def settled(self) -> frozenset[str]:
@@ -106,8 +114,10 @@ class Situation:
         self, sources: Iterable[BootSource], conditional: frozenset[str], emit: Emit
     ) -> SourcesRead:
         """Read sources; those named in `conditional` only if they changed."""
-        return await read_sources(
-            sources,
+        sources = tuple(sources)
+        own = self.own if self.own is not None and self.own.source in sources else None
+        read = await read_sources(
+            (each for each in sources if own is None or each is not own.source),
             self.memories,
             conditional=conditional,
             now=datetime.now(UTC),
@@ -116,6 +126,7 @@ class Situation:
             attempts=self.tools.settings.sync.attempts,
             emit=emit,
         )
+        return read if own is None else with_own(read, own.offer, conditional)
 
     def snapshot(self) -> Snapshot | None:
         """Load what the channel publishes."""
@@ -145,7 +156,7 @@ class Situation:
         def planned(elsewhere: Mapping[tuple[str, str], Version] | None) -> Plan:
             return make_plan(
                 sources.offers,
-                self.selections if selections is None else selections,
+                self.selections if selections is None else _with_own(selections, self.own),
                 self.tools.plugins,
                 published,
                 absent=[source for source in self.configured if source.name not in read],
@@ -157,6 +168,10 @@ class Situation:
         plan = planned(None)
         found = find_versions(plan.sought, self.tools.store) if plan.sought else {}
         return planned(found) if found else plan
+
+
+def _with_own(selections: tuple[Selection, ...], own: OwnImages | None) -> tuple[Selection, ...]:
+    return selections if own is None else (*selections, own.selection)
 
 
 def _choose(configured: tuple[BootSource, ...], only: tuple[str, ...]) -> tuple[BootSource, ...]:

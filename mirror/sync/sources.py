@@ -39,18 +39,26 @@ class SourceRead(msgspec.Struct, frozen=True):
 class SourcesRead(msgspec.Struct, frozen=True):
     """What came of reading the sources: changed streams, unchanged names, and errors by name.
 
-    `confirmed` says of each that had not changed which of its addresses said so.
+    `confirmed` says of each that had not changed which of its addresses said so. `own` is the offer
+    of the operator's own images.
     """
 
     read: tuple[SourceRead, ...]
     unchanged: tuple[str, ...]
     problems: dict[str, MirrorError]
     confirmed: dict[str, Unchanged] = {}
+    own: Offer | None = None
 
     @property
     def offers(self) -> list[Offer]:
         """Return what the sources offer that were read."""
-        return [each.offer for each in self.read]
+        own = [self.own] if self.own is not None else []
+        return [*(each.offer for each in self.read), *own]
+
+    @property
+    def has_failed(self) -> bool:
+        """Say whether no boot source could be read that had to be."""
+        return bool(self.problems) and not self.read and not self.confirmed
 
 
 def merge(first: SourcesRead, second: SourcesRead) -> SourcesRead:
@@ -60,7 +68,16 @@ def merge(first: SourcesRead, second: SourcesRead) -> SourcesRead:
         unchanged=second.unchanged,
         problems={**first.problems, **second.problems},
         confirmed={**first.confirmed, **second.confirmed},
+        own=first.own or second.own,
     )
+
+
+def with_own(read: SourcesRead, own: Offer, conditional: frozenset[str]) -> SourcesRead:
+    """Add the operator's own images: unchanged where nothing else has, if they may be."""
+    name = own.source.name
+    if name in conditional:
+        return msgspec.structs.replace(read, unchanged=(*read.unchanged, name))
+    return msgspec.structs.replace(read, own=own)
 
 
 async def read_sources(
@@ -220,8 +237,10 @@ def _failing(
 
 def remember(catalog: Catalog, sources: SourcesRead, settled: str) -> None:
     """Remember what was read, in one transaction: call it once the result is published."""
+    own = {sources.own.source.name: SourceMemory(settled=settled)} if sources.own else {}
     catalog.remember(
-        {
+        own
+        | {
             each.offer.source.name: SourceMemory(
                 validators=msgspec.Raw(msgspec.json.encode(each.stream.validators)),
                 seen=msgspec.Raw(msgspec.json.encode(each.stream.seen)),

@@ -12,7 +12,8 @@ import msgspec
 
 from mirror.catalog.tallies import reason_of
 from mirror.catalog.validations import Validation, content_digest, short
-from mirror.errors import DerivedRefused, FetchError, MirrorError
+from mirror.errors import BlobMissing, DerivedRefused, FetchError, MirrorError
+from mirror.images.names import CUSTOM_SOURCE
 from mirror.model import VersionFindings
 from mirror.simplestreams.collector import collector_paused
 from mirror.store.space import require_space
@@ -100,9 +101,24 @@ async def fetch_needs(
         wanted = [each for source, each in needs.missing if source == offer.source.name]
         if not wanted:
             continue
+        if offer.complete:
+            failed.update(_gone(wanted, needs))
+            continue
         for sha256, error in await fetch_from(offer.source, wanted, store, settings, emit):
             failed.update(dict.fromkeys(needs.users[sha256], error))
     return failed
+
+
+def _gone(wanted: Iterable[Wanted], needs: Needs) -> dict[VersionKey, MirrorError]:
+    """Say of own images whose files are not here any more that there is nowhere to get them."""
+    return {
+        key: BlobMissing(
+            f"{key[0]!r} {key[1]}: {each.path} is gone from the store",
+            remedy="Put the image in again: `mirror image add`.",
+        )
+        for each in wanted
+        for key in needs.users[each.sha256]
+    }
 
 
 async def fetch_from(
@@ -145,7 +161,7 @@ class Judge:
     def condemned(self, planned: Iterable[Planned]) -> dict[VersionKey, MirrorError]:
         """Return the versions in which an error was found in an earlier sync."""
         bad: dict[VersionKey, MirrorError] = {}
-        for subject in subjects(planned, self._judges) if self._bad else ():
+        for subject in subjects(_to_judge(planned), self._judges) if self._bad else ():
             known = self._bad.get(subject.key)
             error = failure(subject, known.findings) if known is not None else None
             if known is not None and known.judge == subject.judge and error is not None:
@@ -217,7 +233,7 @@ class Judge:
         }
         return [
             subject
-            for subject in subjects(planned, self._judges)
+            for subject in subjects(_to_judge(planned), self._judges)
             if _name(subject) not in failed
             and subject.key not in self._seen
             and (short(*subject.key) not in self._known or _name(subject) not in old)
@@ -240,6 +256,14 @@ class Judge:
     def _version_with_derived(self, product: str, version: Version) -> Version:
         derived = self._derived.get((product, version.name, content_digest(version)))
         return version if derived is None else with_derived(version, derived)
+
+
+def _to_judge(planned: Iterable[Planned]) -> Iterable[Planned]:
+    """Yield what a sync lets plugins look at: own images were looked at when they were put in.
+
+    That may take an hour for each, and what was found, the operator has seen.
+    """
+    return (each for each in planned if each.source != CUSTOM_SOURCE)
 
 
 def _name(subject: Subject) -> VersionKey:

@@ -72,6 +72,8 @@ def _with_derived(chosen: Version, stored: Version) -> Version:
 
     It is the stored version itself where nothing about it changed.
     """
+    if any(item.derived for item in chosen.items):  # it comes with what was derived from it
+        return stored if stored == chosen else chosen
     own = tuple(item for item in stored.items if not item.derived)
     if own == chosen.items and stored.attributes == chosen.attributes:
         return stored
