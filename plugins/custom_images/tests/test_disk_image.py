@@ -470,3 +470,13 @@ def test_a_bare_file_system_is_no_disk(tmp_path):
     found = check_file(image, "root-dd.raw", tmp_path)
     assert codes(found) == {(ERROR, "wrong-type")}
     assert "mirror image build" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("windows/win2022", "windows-missing"), ("esxi/8.0", "esxi-partitions")],
+)
+def test_who_knows_the_system_is_asked(bench, name, code):
+    found = look_at(bench.disk(bench.esp(), bench.root()), name)
+    assert (ERROR, code) in codes(found)
+    assert of(found, code).where == "root-dd.gz"
