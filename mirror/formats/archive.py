@@ -6,7 +6,7 @@ the member (`climbs`, `links_out`); an archive that can't be read raises `Format
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 import msgspec
 
@@ -14,18 +14,23 @@ from mirror.formats.compression import expanded
 from mirror.formats.errors import FormatError
 from mirror.formats.tar_headers import (
     BLOCK,
+    DEVICES,
+    GROUP,
+    USER,
     Header,
     Pieces,
     check_pieces,
     decimal,
+    device_of,
     holes_of_block,
     holes_of_header,
+    owner,
     pax_records,
-    read_attributes,
     read_header,
     seconds,
     sums_up,
     text,
+    time_of,
     xattr_of,
 )
 from mirror.formats.tar_stream import Body, Source
@@ -150,7 +155,7 @@ class _Told(msgspec.Struct, gc=False):
     sparse: dict[bytes, bytes] = {}
     numbers: list[int] = []
     """Of the oldest map of holes in pax records: offset, length, offset, length ..."""
-    attributes: dict[str, Any] | None = None
+    attributes: dict[str, int] | None = None
     """Attributes that replace those of the header; None where nobody asked for them."""
     xattrs: dict[str, bytes] = {}
 
@@ -224,7 +229,7 @@ def _learn_pax(told: _Told, data: bytes, *, for_all: bool) -> None:
             told.sparse[key.removeprefix(_PAX_SPARSE)] = value
 
 
-def _learn_attribute(told: _Told, into: dict[str, Any], key: bytes, value: bytes) -> None:
+def _learn_attribute(told: _Told, into: dict[str, int], key: bytes, value: bytes) -> None:
     if key in {b"uid", b"gid"}:
         into[key.decode()] = decimal(value, "owner")
     elif key == b"mtime":
@@ -253,27 +258,28 @@ def _member(
         size, pieces, data = _with_holes(header, block, told, source, stored)
     end = source.position + data + -data % BLOCK
     links = kind in {"symlink", "hardlink"}
-    target_name = _name(target) if links else ""
-    if told.attributes is None:
-        member = Member(name, kind, size, header.mode, target_name)
-    else:
-        member = Member(
-            name, kind, size, header.mode, target_name, **_attributes(header, block, told)
-        )
+    member = Member(name, kind, size, header.mode, _name(target) if links else "")
+    if told.attributes is not None:
+        member = _with_attributes(member, header, block, told)
     return member, Body(source, size, pieces, limit), end
 
 
-def _attributes(header: Header, block: bytes, told: _Told) -> dict[str, Any]:
-    found = read_attributes(block, header.kind)
-    return {
-        "letter": header.kind.decode("latin-1"),
-        "uid": found.uid,
-        "gid": found.gid,
-        "mtime": found.mtime * 10**9,
-        "device": found.device,
-        "xattrs": told.xattrs,
-        **(told.attributes or {}),
-    }
+def _with_attributes(plain: Member, header: Header, block: bytes, told: _Told) -> Member:
+    """Return the member with what its header says beside; what pax records say goes before that."""
+    said = told.attributes or {}
+    return Member(
+        plain.name,
+        plain.kind,
+        plain.size,
+        plain.mode,
+        plain.target,
+        header.kind.decode("latin-1"),
+        said["uid"] if "uid" in said else owner(block[USER]),
+        said["gid"] if "gid" in said else owner(block[GROUP]),
+        said["mtime"] if "mtime" in said else time_of(block) * 10**9,
+        device_of(block) if header.kind in DEVICES else (0, 0),
+        told.xattrs,
+    )
 
 
 def _kind(header: Header, name: str) -> Kind:

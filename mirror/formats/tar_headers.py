@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote_to_bytes
 
@@ -23,7 +24,9 @@ BLOCK = 512
 _MAX_NUMBER = 2**63 - 1
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
 _HOLES_AT, _HOLES_IN_HEADER, _HOLES_IN_BLOCK = 386, 4, 21
+USER, GROUP, TIME = slice(108, 116), slice(116, 124), slice(136, 148)
 _CHECKSUM = slice(148, 156)
+_MAJOR, _MINOR = slice(329, 337), slice(337, 345)
 _REAL_SIZE = slice(483, 495)
 _STAR_XATTR, _BSD_XATTR = b"SCHILY.xattr.", b"LIBARCHIVE.xattr."
 _SELINUX = b"RHT.security.selinux"
@@ -60,29 +63,23 @@ def read_header(block: bytes) -> Header:
     return Header(name, number(mode, "mode") & 0o7777, number(size, "size"), kind, text(target))
 
 
-class Attributes(msgspec.Struct, frozen=True, gc=False):
-    """What a header says beside the name and the content: `mtime` is in seconds."""
-
-    uid: int
-    gid: int
-    mtime: int
-    device: tuple[int, int]
+@lru_cache(maxsize=256)
+def owner(field: bytes) -> int:
+    """Read the number of a user or a group: most files in an archive have the same."""
+    return number(field, "owner")
 
 
-def read_attributes(block: bytes, kind: bytes) -> Attributes:
-    """Read the rest of a header block of 512 bytes."""
-    _, _, uid, gid, _, mtime, *_, major, minor, _ = _HEADER.unpack(block)
-    device = (0, 0)
-    if kind in DEVICES:
-        device = number(major, "device"), number(minor, "device")
-    return Attributes(number(uid, "owner"), number(gid, "group"), _time(mtime), device)
-
-
-def _time(field: bytes) -> int:
-    """Read a time, which may lie before 1970."""
+def time_of(block: bytes) -> int:
+    """Read the time of a header, in seconds; it may lie before 1970."""
+    field = block[TIME]
     if field[0] == 0xFF:
         return int.from_bytes(field, "big", signed=True)
     return number(field, "time")
+
+
+def device_of(block: bytes) -> tuple[int, int]:
+    """Read the major and minor number of a device."""
+    return number(block[_MAJOR], "device"), number(block[_MINOR], "device")
 
 
 def seconds(value: bytes) -> int:

@@ -20,6 +20,7 @@ MOST = 64 << 30
 MOST_MEMBERS = 1_000_000
 """A root file system has some 100,000."""
 
+_NAMED_BY_LETTER = {"device", "other"}
 _SPECIAL: dict[str, Kind] = {"3": "char", "4": "block", "6": "fifo"}
 
 
@@ -40,7 +41,7 @@ def entry_of(member: Member, body: BinaryIO) -> Entry:
     kind = member.kind
     return Entry(
         path=member.name,
-        kind=_SPECIAL.get(member.letter, "file") if kind in {"device", "other"} else kind,  # type: ignore[arg-type]
+        kind=_SPECIAL.get(member.letter, "file") if kind in _NAMED_BY_LETTER else kind,  # type: ignore[arg-type]
         size=member.size,
         mode=member.mode,
         uid=member.uid,
