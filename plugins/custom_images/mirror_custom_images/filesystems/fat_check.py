@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     from mirror_custom_images.filesystems.fat_names import Slot
 
 MAX_CLUSTERS = 4 * 1024**2
-"""More are not looked at: with 4 KiB each they are 16 GiB, and an ESP has some 100 MiB."""
+"""With 4 KiB each they are 16 GiB; an ESP has some 100 MiB."""
 _COMPARED = 1024**2
 """Bytes of the tables that are compared at once."""
 
 
 def check_fat(fat: Fat) -> None:
-    """Follow every chain. Raises `FormatError` for the first damage."""
+    """Follow every chain, in a file system of up to `MAX_CLUSTERS`.
+
+    Raises `FormatError` for the first damage.
+    """
     geometry = fat.geometry
     if geometry.clusters > MAX_CLUSTERS:
-        raise FormatError(f"is larger than an ESP: {geometry.clusters:,} clusters")
+        return
     used = Clusters(geometry)
     if geometry.root_cluster:
         for cluster in fat.table.chain(geometry.root_cluster):

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 from mirror.api import BuildRefused
 from mirror.formats import FormatError
 from mirror_custom_images.filesystems.fat import MAX_DIRECTORY, Fat
-from mirror_custom_images.filesystems.fat_check import check_fat, clusters_of, compare_tables
+from mirror_custom_images.filesystems.fat_check import (
+    MAX_CLUSTERS,
+    check_fat,
+    clusters_of,
+    compare_tables,
+)
 from mirror_custom_images.filesystems.fat_geometry import SLOT
 from mirror_custom_images.filesystems.fat_names import DIRECTORY
 from mirror_custom_images.filesystems.fat_new_names import (
@@ -59,6 +64,12 @@ def put(target: Writable, at: str, entries: Iterable[Entry], *, replace: bool = 
     if not names_of(at):
         raise BuildRefused("the root is no place for a file", "Name a path below it.")
     fat = Fat(target)
+    if fat.geometry.clusters > MAX_CLUSTERS:
+        raise BuildRefused(
+            f"its FAT file system is larger than one that is written to: it has "
+            f"{fat.geometry.clusters:,} clusters",
+            "Put the files into the image where it is built.",
+        )
     check_fat(fat)
     compare_tables(fat)
     volume = Volume(target, fat.geometry)
