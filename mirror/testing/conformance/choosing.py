@@ -9,6 +9,7 @@ import msgspec
 
 from mirror.model import Item
 from mirror.simplestreams.kinds import kind_of
+from mirror.testing.conformance.making import derived_items
 from mirror.testing.conformance.specimen import must
 from mirror.testing.conformance.streams import objections, with_items
 
@@ -50,23 +51,28 @@ class ChoosingChecks:
             )
 
     def test_choice_passes_every_maas(self, specimen: Specimen) -> None:
-        """What is chosen must be a product that every MAAS takes: one bad one fails all others."""
+        """What is chosen, and derived, must be what every MAAS takes: one bad one fails all."""
+        derives = specimen.overrides("derive")
         for product, version in specimen.newest():
-            chosen = with_items(product, version, specimen.chosen(product, version))
-            said = objections([chosen])
+            made = derived_items(specimen, product, version) if derives else ()
+            items = (*specimen.chosen(product, version), *made)
+            said = objections([with_items(product, version, items)])
             must(not said, f"what it chooses is nothing for MAAS: {said}")
 
     def test_takes_a_whole_version_or_nothing(self, specimen: Specimen) -> None:
         """Of a version that lacks items, `choose_items` must take what is enough, or nothing."""
+        derives = specimen.overrides("derive")
         for product, version in specimen.newest():
             whole = specimen.chosen(product, version)
+            whole += derived_items(specimen, product, version) if derives else ()
             kind = kind_of(with_items(product, version, whole))
             for lacking in _lacking(version):
                 chosen = specimen.chosen(product, lacking)
                 where = f"{product.name}, of {_named(lacking.items) or 'nothing'}"
                 _check_subset(where, lacking, chosen)
                 if chosen:
-                    now = kind_of(with_items(product, lacking, chosen))
+                    made = derived_items(specimen, product, lacking) if derives else ()
+                    now = kind_of(with_items(product, lacking, (*chosen, *made)))
                     must(
                         now is kind, f"{where}, it takes {_named(chosen)}: that is no {kind} image"
                     )

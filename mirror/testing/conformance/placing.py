@@ -79,7 +79,7 @@ def _check_path(product: Product, placement: Placement) -> None:
 def _files(specimen: Specimen, product: Product, version: Version) -> Iterator[tuple[str, str]]:
     """Yield each file of the layout: its path, and a name for its content."""
     items = {item.name: item for item in version.items}
-    files = specimen.files(product, version)
+    files = specimen.files(product, product.versions[-1])
     for each in specimen.distribution.lay_out(product, version):
         if not each.unpack:
             yield each.path, items[each.item].sha256

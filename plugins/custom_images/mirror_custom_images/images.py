@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirror.api import CUSTOM_CONTENT_ID, Distribution
+from mirror.api import CUSTOM_CONTENT_ID, Distribution, Finding, Severity
+from mirror.formats import FormatError
 from mirror_custom_images.packages.memory import LastManifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from mirror.api import BuildOrder, Built, Derived, Finding, Package, Product, Version
+    from mirror.api import BuildOrder, Built, Derived, Item, Package, Product, Version
 
 
 class CustomImages(Distribution):
@@ -32,6 +33,15 @@ class CustomImages(Distribution):
         subarch = product.attributes.get("subarch", "generic")
         return f"{title}, {product.arch}/{subarch}"
 
+    def choose_items(self, product: Product, version: Version) -> Iterable[Item]:
+        """Take the image, and its manifest; nothing of a version without an image."""
+        del product
+        from mirror.formats import FTYPES
+
+        if not any(each.ftype in FTYPES for each in version.items):
+            return ()
+        return [each for each in version.items if each.ftype in FTYPES or each.name == "manifest"]
+
     def validate(
         self, product: Product, version: Version, files: Mapping[str, Path]
     ) -> Iterable[Finding]:
@@ -46,7 +56,9 @@ class CustomImages(Distribution):
             file = files.get(item.name)
             if file is None:
                 continue
-            if item.ftype in root_tarball.FTYPES:
+            if item.name == "manifest":
+                yield from _check_manifest(item.name, file)
+            elif item.ftype in root_tarball.FTYPES:
                 yield from root_tarball.check(product, version, item, file, keep)
             elif item.ftype == root_squashfs.FTYPE:
                 yield from root_squashfs.check(product, version, item, file, keep)
@@ -85,3 +97,20 @@ class CustomImages(Distribution):
         from mirror_custom_images.building import build
 
         return build(product, file, order, scratch, report)
+
+
+def _check_manifest(name: str, file: Path) -> Iterable[Finding]:
+    """Find what is no manifest: of an image that another mirror offers."""
+    from mirror_custom_images.packages.manifest import read_manifest
+
+    try:
+        if not file.stat().st_size:
+            raise FormatError("is empty")
+        read_manifest(file)
+    except FormatError as error:
+        yield Finding(
+            Severity.ERROR,
+            "custom-images-manifest",
+            name,
+            f"the manifest {error}: get the image anew",
+        )
