@@ -480,3 +480,11 @@ def test_who_knows_the_system_is_asked(bench, name, code):
     found = look_at(bench.disk(bench.esp(), bench.root()), name)
     assert (ERROR, code) in codes(found)
     assert of(found, code).where == "root-dd.gz"
+
+
+def test_what_is_encrypted_is_told(bench):
+    locked = bench.file()
+    locked.write_bytes(b"LUKS\xba\xbe\0\2".ljust(MIB, b"\0"))
+    found = look_at(bench.disk(bench.esp(), bench.root(), Slice(locked)))
+    assert codes(found) == {(NOTE, "disk-size"), (WARNING, "filesystem-unread")}
+    assert of(found, "filesystem-unread").where == "root-dd.gz: partition 3"

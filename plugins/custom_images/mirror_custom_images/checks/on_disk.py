@@ -58,15 +58,13 @@ def places_on(disk: Disk, table: PartitionTable) -> tuple[list[Place], list[Find
         places.append(place)
         if place.kind == "lvm2":
             physical.append(place)
-        elif place.fault:
-            findings.append(_unread(place.name, f"the {place.kind} on it {place.fault}"))
+        findings += _told(place)
     for found in _logical(physical):
         if isinstance(found, Finding):
             findings.append(found)
         else:
             places.append(found)
-            if found.fault:
-                findings.append(_unread(found.name, f"the {found.kind} on it {found.fault}"))
+            findings += _told(found)
     return places, findings
 
 
@@ -96,6 +94,15 @@ def _logical(physical: Sequence[Place]) -> Iterator[Place | Finding]:
             yield _unread(where, f"the volume {each.why}")
         else:
             yield _place(where, partition, each.disk)
+
+
+def _told(place: Place) -> Iterator[Finding]:
+    """Say what can't be looked into: what is damaged, or locked."""
+    if place.fault:
+        yield _unread(place.name, f"the {place.kind or 'file system'} on it {place.fault}")
+    elif place.kind == "luks":
+        what = "it is encrypted (LUKS): curtin can't open it, nor a machine without a passphrase"
+        yield _unread(place.name, what)
 
 
 def _unread(where: str, what: str) -> Finding:

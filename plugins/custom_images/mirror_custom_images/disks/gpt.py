@@ -163,7 +163,8 @@ def moved(gpt: Gpt, size: int, boot_sector: bytes) -> list[tuple[int, bytes]]:
     Both headers, both lists of entries, and the protective MBR: the partitions stay as they are.
     `boot_sector` is the first 512 bytes of the disk as it is; its boot code is kept. `gpt` may be
     the backup: the primary is made of it. Raises `ValueError` for a size below `shrunk`, or that is
-    no whole number of sectors; `FormatError` where an MBR of other partitions is in the way.
+    no whole number of sectors; `FormatError` where an MBR of other partitions is in the way, or
+    there is no room for what was lost.
     """
     sector = gpt.sector_size
     if size % sector or size < shrunk(gpt):
@@ -171,6 +172,8 @@ def moved(gpt: Gpt, size: int, boot_sector: bytes) -> list[tuple[int, bytes]]:
     end = size // sector - 1
     backup_entries = end - gpt.table_sectors
     primary_entries = _primary_entries(gpt)
+    if gpt.at != 1 and primary_entries + gpt.table_sectors > gpt.first_usable:
+        raise FormatError("leaves no room for the primary half of its GPT")
     usable = backup_entries - 1
     entries = gpt.entries + bytes(-len(gpt.entries) % sector)
     return [
