@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import tracemalloc
 
 import pytest
@@ -136,6 +138,27 @@ def test_little_memory_is_used(content, tmp_path):
     tracemalloc.stop()
 
 
+def test_a_full_disk_is_not_the_fault_of_the_image(raw, tmp_path):
+    """The limit of a process, which has an errno of its own, shows what any lack of room does."""
+    file = compress(raw, tmp_path / "file", "gzip")
+    program = """
+import errno, pathlib, resource, sys
+from mirror_custom_images.disks.containers import open_disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+try:
+    with open_disk(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])):
+        pass
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    words = [sys.executable, "-c", program, file, scratch]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout == "EFBIG\n"
+    assert not list(scratch.iterdir())
+
+
 # --- VHD ------------------------------------------------------------------------------------------
 
 
@@ -214,18 +237,27 @@ def test_the_checksum_is_castagnolis():
     assert crc32c(b"123456789") == 0xE3069283
 
 
-def with_log(file, made):
-    """Both headers with the identity of a log."""
+def with_log(file, made, size: int = MIB):
+    """Both headers with the identity of a log, which is of `size` bytes."""
     for at in (64 * 1024, 128 * 1024):
         header = bytearray(file.read_bytes()[at : at + 4096])
         header[48:64] = b"L" * 16
+        header[68:72] = struct.pack("<I", size)
         file = patched(file, made, at, vhdx_sum(bytes(header)))
     return file
 
 
-def test_a_vhdx_that_was_not_closed(vhdx, content, tmp_path):
+def test_a_vhdx_that_was_not_closed(vhdx, content, raw, tmp_path):
+    made = with_log(vhdx, tmp_path / "made")
+    assert content(made) == raw.read_bytes()  # there is nothing in its log
+    entry = b"loge" + bytes(28) + b"L" * 16
+    (log,) = struct.unpack_from("<Q", made.read_bytes(), 64 * 1024 + 72)
+    old = patched(made, tmp_path / "old", log + 8192, entry[:-1] + b"M")
+    assert content(old) == raw.read_bytes()
     with pytest.raises(FormatError, match=r"^was not closed: it has a log of changes"):
-        content(with_log(vhdx, tmp_path / "made"))
+        content(patched(made, made, log + 8192, entry))
+    with pytest.raises(FormatError, match=r"^is cut: its log goes on after"):
+        content(with_log(vhdx, tmp_path / "made", 2**31))
 
 
 def test_one_of_each_two_copies_is_enough(vhdx, content, raw, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from contextlib import contextmanager
@@ -30,7 +29,6 @@ _PIECE = 1024**2
 _GRAIN = 16 * 1024
 """Bytes: zeros are looked for in pieces so large, and left out."""
 _ZEROS, _ZERO_GRAIN = bytes(_PIECE), bytes(_GRAIN)
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def holds_disk(found: ImageType) -> bool:
@@ -44,23 +42,17 @@ def expanded(file: Path, found: ImageType, scratch: Path, *, limit: int) -> Iter
     """Expand what `holds_disk` said yes to, into a file below `scratch` that goes away at the end.
 
     Raises `FormatError` for damage, for a cut, for anything behind the disk, for a disk of more
-    than `limit` bytes, and for what is there to fill the scratch space.
+    than `limit` bytes, and for what is there to fill the scratch space. A full disk, or the limit
+    of the process, is an `OSError` as ever: the file is not to blame.
     """
     with tempfile.NamedTemporaryFile(dir=scratch, prefix="disk-", buffering=0) as target:
         writer = _Writer(target.fileno(), file.stat().st_size, limit)
-        try:
-            if found.inside.startswith(_TAR):
-                _expand_tar(file, writer, limit)
-            else:
-                with decompressed(file, limit=limit) as stream:
-                    writer.copy(stream)
-            writer.finish()
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            raise FormatError(
-                f"expands to more than there is room for: {writer.data:,} bytes fit in"
-            ) from error
+        if found.inside.startswith(_TAR):
+            _expand_tar(file, writer, limit)
+        else:
+            with decompressed(file, limit=limit) as stream:
+                writer.copy(stream)
+        writer.finish()
         yield Path(target.name)
 
 

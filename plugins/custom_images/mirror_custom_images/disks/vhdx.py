@@ -24,6 +24,7 @@ KIB, MIB = 1024, 1024**2
 _HEADERS, _REGIONS = (64 * KIB, 128 * KIB), (192 * KIB, 256 * KIB)
 _HEADER = struct.Struct("<4sIQ16s16s16sHHIQ")
 _HEADER_SIZE = 4 * KIB
+_LOG_ENTRY, _LOG_SECTOR = struct.Struct("<4s28x16s"), 4 * KIB
 _REGION_TABLE = struct.Struct("<4sII4x")
 _REGION = struct.Struct("<16sQII")
 _REGIONS_SIZE, _MAX_REGIONS = 64 * KIB, 2047
@@ -87,14 +88,25 @@ def _check_header(file: RawDisk) -> None:
     if not headers:
         raise FormatError("is damaged: neither of its headers is whole")
     newest = max(headers, key=lambda header: header[2])
-    _, _, _, _, _, log, _, version, _, _ = newest
+    _, _, _, _, _, log, _, version, log_size, log_at = newest
     if version != 1:
         raise FormatError(f"is of version {version} of VHDX: 1 is known")
-    if any(log):
+    if any(log) and _has_entry(file, log_at, log_size, log):
         raise FormatError(
             "was not closed: it has a log of changes that are not done yet. Attach it once where "
             "it was made, and shut the virtual machine down"
         )
+
+
+def _has_entry(file: RawDisk, at: int, size: int, identity: bytes) -> bool:
+    """Say whether a log holds what is still to be done: an entry with the log's identity."""
+    if at + size > file.size:
+        raise FormatError(f"is cut: its log goes on after {file.size:,} bytes")
+    for place in range(at, at + size, _LOG_SECTOR):
+        entry = file.read(place, _LOG_ENTRY.size)
+        if _LOG_ENTRY.unpack(entry) == (b"loge", identity):
+            return True
+    return False
 
 
 def _read_regions(file: RawDisk) -> dict[uuid.UUID, tuple[int, int]]:
