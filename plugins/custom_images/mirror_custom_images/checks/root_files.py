@@ -109,7 +109,7 @@ class RootCheck:
         yield from self._labels.findings(image)
         yield from self._ownership.findings(image)
         for path, fault in self._manifest.faults.items():
-            what = f"the list of packages in {shown(path)} {fault}: the manifest goes without it"
+            what = f"the list of packages in {shown(path)} {fault}: the manifest lacks it"
             yield image.finding(Severity.WARNING, "packages-unread", path, what)
 
     def manifest(self) -> Manifest:

@@ -10,6 +10,7 @@ import struct
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from mirror.formats import FormatError
+from mirror_custom_images.packages.rpm import MOST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,6 @@ _HASH_PAGES = (2, 13)
 _HEADER_SIZE = 26
 _ON_PAGE, _OFF_PAGE = 1, 3
 _KEY_SIZE = 4
-_MOST_HEADER = 64 << 20
 
 
 class _Page(NamedTuple):
@@ -72,7 +72,7 @@ class _Hash:
             raise FormatError("is damaged: a page holds an entry that can't be read")
         number, size = struct.unpack_from(f"{self.order}II", entry, 4)
         self.left -= size
-        if size > _MOST_HEADER or self.left < 0:
+        if size > MOST_BYTES or self.left < 0:
             raise FormatError(f"is damaged: a package has {size:,} bytes")
         parts, had = [], 0
         while number and had < size:

@@ -39,6 +39,8 @@ _DATABASES: dict[str, Callable[[BinaryIO], Iterable[Package]]] = {
     "usr/lib/apk/db/installed": apk_packages,
     **{f"{folder}/{name}": _rpm for folder in _RPM_FOLDERS for name in _RPM_FILES},
 }
+_JOURNALS = frozenset(f"{folder}/rpmdb.sqlite-wal" for folder in _RPM_FOLDERS)
+"""What SQLite has not put into the database yet; rpm leaves none behind unless it is killed."""
 _PACMAN = "var/lib/pacman/local/"
 
 
@@ -62,6 +64,8 @@ class ManifestCollector:
         if entry.kind == "file" and path[:4] in {"var/", "usr/", "lib/"}:
             if path in _DATABASES:
                 self._read(path, entry)
+            elif path in _JOURNALS and entry.size:
+                self._faults[path] = "is not empty: what was installed last may not be in the list"
             elif path.startswith(_PACMAN):
                 self._see_pacman(path)
         if self._packages or entry.kind == "dir":

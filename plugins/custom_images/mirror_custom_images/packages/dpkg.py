@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 MOST_STATUS = 256 << 20
 """Bytes; a server's has 1 to 2 MB, a desktop's 5."""
 _MOST_LINE = 1 << 20
+_CHUNK = 1 << 17
 
 _PACMAN = re.compile(r"var/lib/pacman/local/(?P<name>[^/]+)-(?P<version>[^/-]+-[^/-]+)/desc")
 
@@ -53,12 +53,7 @@ def _paragraphs(stream: BinaryIO, wanted: set[bytes]) -> Iterator[dict[bytes, st
     """Yield the fields of each paragraph; the first of those that come twice."""
     wanted = {*wanted, b"Multi-Arch"}
     about: dict[bytes, str] = {}
-    size = 0
-    lines = io.BufferedReader(stream, 1 << 17)  # type: ignore[type-var]
-    while line := lines.readline(_MOST_LINE):
-        size += len(line)
-        if size > MOST_STATUS or len(line) == _MOST_LINE:
-            raise FormatError("is longer than any list of packages, or has such a line")
+    for line in _lines(stream):
         key, colon, value = line.partition(b":")
         if colon and key in wanted:
             about.setdefault(key, value.strip().decode("utf-8", "replace"))
@@ -66,6 +61,17 @@ def _paragraphs(stream: BinaryIO, wanted: set[bytes]) -> Iterator[dict[bytes, st
             yield about
             about = {}
     yield about
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    size, left = 0, b""
+    while chunk := stream.read(_CHUNK):
+        size += len(chunk)
+        *lines, left = (left + chunk).split(b"\n")
+        if size > MOST_STATUS or len(left) > _MOST_LINE:
+            raise FormatError("is longer than any list of packages, or has such a line")
+        yield from lines
+    yield left
 
 
 def _package(name: str, version: str) -> Package:

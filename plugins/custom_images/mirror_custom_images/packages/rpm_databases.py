@@ -106,10 +106,14 @@ def _of_ndb(stream: BinaryIO) -> Iterator[bytes]:
         raise FormatError(f"is version {version} of its form, with {pages:,} pages of slots")
     slots = _exactly(stream, 0, pages * _NDB_PAGE)
     # The header of the file takes the place of the first two slots.
+    left = MOST_DATABASE
     for magic, number, start, length in _NDB_SLOT.iter_unpack(slots[2 * _NDB_SLOT.size :]):
         if magic != _NDB_SLOT_MAGIC:
             raise FormatError("is damaged: a slot of a package can't be read")
-        if number:
+        if start:
+            left -= length * _NDB_UNIT
+            if left < 0:
+                raise FormatError("is damaged: its packages lie one over the other")
             yield _ndb_blob(stream, number, start * _NDB_UNIT, length * _NDB_UNIT)
 
 
