@@ -6,67 +6,14 @@ import os
 import shutil
 import struct
 from pathlib import Path
-from zlib import crc32
 
 import pytest
-from disk_builder import (
-    ESP,
-    LINUX,
-    MIB,
-    Slice,
-    gpt,
-    gpt_4096,
-    mbr,
-    run,
-)
+from disk_builder import ESP, LINUX, MIB, Slice, gpt, gpt_4096, mbr, run
 from file_disk import FileDisk
-from mirror_custom_images.disks.gpt import moved, shrunk
-from mirror_custom_images.disks.partitions import PartitionTable, read_partitions
+from mirror_custom_images.disks.partitions import read_partitions
+from table_bench import THREE, codes, read, seal, set_entry, severities, table_of, write
 
 from mirror.api import Severity
-
-THREE = [Slice(kind=ESP, size=4 * MIB, name="EFI"), Slice(size=6 * MIB), Slice(size=3 * MIB)]
-
-
-def table_of(image: Path) -> PartitionTable:
-    with FileDisk(image) as disk:
-        return read_partitions(disk)
-
-
-def codes(table: PartitionTable) -> list[str]:
-    return [each.code.removeprefix("custom-images-") for each in table.problems]
-
-
-def severities(table: PartitionTable) -> set[Severity]:
-    return {each.severity for each in table.problems}
-
-
-def write(image: Path, at: int, content: bytes) -> None:
-    with image.open("r+b") as disk:
-        disk.seek(at)
-        disk.write(content)
-
-
-def read(image: Path, at: int, size: int) -> bytes:
-    with image.open("rb") as disk:
-        disk.seek(at)
-        return disk.read(size)
-
-
-def seal(image: Path, header: int = 512) -> None:
-    """Make the checksums of a GPT right again, after it was changed."""
-    raw = bytearray(read(image, header, 512))
-    entries_at, count, size = struct.unpack_from("<QII", raw, 72)
-    if entries_at < MIB and count * size < 64 * MIB:
-        struct.pack_into("<I", raw, 88, crc32(read(image, entries_at * 512, count * size)))
-    struct.pack_into("<I", raw, 16, 0)
-    struct.pack_into("<I", raw, 16, crc32(raw[:92]))
-    write(image, header, bytes(raw))
-
-
-def set_entry(image: Path, number: int, first: int, last: int) -> None:
-    write(image, 1024 + 128 * (number - 1) + 32, struct.pack("<QQ", first, last))
-    seal(image)
 
 
 @pytest.fixture(scope="module")
@@ -389,77 +336,3 @@ def test_a_chain_without_end(tmp_path):
 def test_an_extended_partition_at_sector_0(chained):
     write(chained, 446 + 3 * 16 + 8, struct.pack("<I", 0))
     assert "extended-partition-broken" in codes(table_of(chained))
-
-
-# --- a GPT for a disk of another size -------------------------------------------------------------
-
-
-def resized(image: Path, size: int) -> PartitionTable:
-    """Give a disk another size, and write the patches."""
-    table = table_of(image)
-    assert table.gpt is not None
-    patches = moved(table.gpt, size, read(image, 0, 512))
-    os.truncate(image, size)
-    for offset, content in patches:
-        write(image, offset, content)
-    return table
-
-
-@pytest.mark.parametrize("size", [16 * MIB, 15 * MIB, 100 * MIB, 3000 * MIB + 4096])
-def test_a_gpt_that_is_moved_is_right_for_other_tools(disk, size):
-    before = resized(disk, size)
-    assert table_of(disk).partitions == before.partitions
-    assert not table_of(disk).problems
-    assert "No problems found" in run("sgdisk", "-v", disk)
-    assert "No errors detected" in run("sfdisk", "--verify", disk)
-    (whole,) = struct.unpack("<I", read(disk, 446 + 12, 4))
-    assert whole == size // 512 - 1
-
-
-def test_the_smallest_disk(disk):
-    os.truncate(disk, 1000 * MIB)
-    table = table_of(disk)
-    assert table.gpt is not None
-    assert shrunk(table.gpt) == 15 * MIB
-    resized(disk, 15 * MIB)
-    assert "No problems found" in run("sgdisk", "-v", disk)
-    with pytest.raises(ValueError, match="does not hold"):
-        moved(table.gpt, 14 * MIB, bytes(512))
-    with pytest.raises(ValueError, match="does not hold"):
-        moved(table.gpt, 15 * MIB + 100, bytes(512))
-
-
-def test_a_primary_is_made_of_the_backup(disk):
-    before = read(disk, 512, 33 * 512)
-    write(disk, 512, bytes(33 * 512))
-    resized(disk, disk.stat().st_size)
-    assert read(disk, 512, 33 * 512) == before
-    assert "No problems found" in run("sgdisk", "-v", disk)
-
-
-def test_a_lost_protective_mbr_is_made_and_boot_code_kept(disk):
-    write(disk, 0, b"\xeb\x63\x90".ljust(512, b"\0"))
-    resized(disk, disk.stat().st_size)
-    assert not table_of(disk).problems
-    assert read(disk, 0, 3) == b"\xeb\x63\x90"
-    assert "No problems found" in run("sgdisk", "-v", disk)
-
-
-def test_a_hybrid_keeps_its_partitions(disk):
-    run("sgdisk", "-h", "1:2", disk)
-    before = read(disk, 446, 66)
-    resized(disk, 40 * MIB)
-    assert read(disk, 446, 66) == before
-    assert codes(table_of(disk)) == ["hybrid-mbr"]
-
-
-def test_large_sectors_are_moved_too(tmp_path):
-    image = gpt_4096(tmp_path / "disk", THREE)
-    table = table_of(image)
-    assert table.gpt is not None
-    size = shrunk(table.gpt)
-    resized(image, size)
-    assert codes(table_of(image)) == ["sectors-of-4096"]
-    shown = run("fdisk", "-b", "4096", "-l", image)
-    assert "Disklabel type: gpt" in shown
-    assert shown.count("Linux filesystem") == 2
