@@ -30,6 +30,9 @@ _READABLE = (
 )  # fmt: skip
 _SPARSE_SUPER, _SPARSE_SUPER2 = 0x1, 0x200
 
+_VALID = 0x1
+"""The state of one that is not mounted."""
+
 _ENCRYPTED_INODE, _EXTENTS_INODE, _INLINE_INODE = 0x800, 0x80000, 0x10000000
 
 _INODE = struct.Struct("<HHIIiiIHHII4x60sIIII4xHH")
@@ -51,8 +54,8 @@ class Ext(UnixTree):
 
     @property
     def is_dirty(self) -> bool:
-        """Whether its journal holds changes that are not in their places: it was not unmounted."""
-        return self._inodes.needs_recovery
+        """Whether it was not unmounted: changes may be in its journal, and not in their places."""
+        return self._inodes.in_use
 
 
 class Inodes:
@@ -79,12 +82,14 @@ class Inodes:
         self._check(block, scale)
         self._block_size: int = 1024 << scale
         wide = incompatible & _64BIT
+        self._superblock = 1 if self._block_size == 1024 else 0
         self._descriptor_size = struct.unpack_from("<H", block, 254)[0] if wide else 32
         self._first_meta_group = struct.unpack_from("<I", block, 260)[0]
         two_backups = compatible & _SPARSE_SUPER2
         self._backups = struct.unpack_from("<2I", block, 588) if two_backups else None
         self._tables: dict[int, int] = {}
-        self.needs_recovery = bool(incompatible & _RECOVER)
+        (state,) = struct.unpack_from("<H", block, 58)
+        self.in_use = bool(incompatible & _RECOVER) or not state & _VALID
 
     def _check(self, block: bytes, scale: int) -> None:
         if block[56:58] != b"\x53\xef":
@@ -199,8 +204,9 @@ class Inodes:
         if self._features & _META_BG and block >= self._first_meta_group:
             first = block * per_block
             at = self._first_block + first * self._per_group + self._has_superblock(first)
+            at += not first and self._superblock != self._first_block
         else:
-            at = self._first_block + 1 + block
+            at = self._superblock + 1 + block
         raw = self._metadata.read(at * self._block_size + index * size, size)
         (low,) = struct.unpack_from("<I", raw, 8)
         high = struct.unpack_from("<I", raw, 40)[0] if size >= 64 else 0
