@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mirror import api, formats, hookspecs
@@ -92,6 +93,9 @@ def _lines() -> Iterator[str]:
             yield from _function(name, reader)
         elif isinstance(reader, int):
             yield f"### `{name}`\n\n`{reader}`. {_text_below(formats.head, name)}\n"
+        elif not callable(reader):
+            told = _text_below(formats.image_type, name)
+            yield f"### `{name}`\n\n{_listed(reader)}. {told}\n"
         else:
             yield f"### `{name}`\n\n{_text(reader)}\n"
             yield from _fields(reader)
@@ -145,10 +149,18 @@ def _attribute_text(kind: type, name: str) -> str:
     return " ".join(found[1].split()) if found else ""
 
 
+def _listed(names: Iterable[str]) -> str:
+    """Return names, or a mapping of names to names, in a row."""
+    if isinstance(names, Mapping):
+        return ", ".join(f"`{name}`: `{value}`" for name, value in names.items())
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def _text_below(module: object, name: str) -> str:
     """Return the text that follows a constant in a module."""
     source = inspect.getsource(module)
-    found = re.search(rf'^{name} = [^\n]*\n"""(.*?)"""', source, re.MULTILINE | re.DOTALL)
+    value = r"(?:[^\n]*|\{\n.*?^\})"
+    found = re.search(rf'^{name} = {value}\n"""(.*?)"""', source, re.MULTILINE | re.DOTALL)
     return " ".join(found[1].split()) if found else ""
 
 

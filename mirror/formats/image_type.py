@@ -91,7 +91,8 @@ class ImageType:
     `ftype` is the type as MAAS stores it (`root-tgz`, `root-dd.gz`, `squashfs`); '' where MAAS can
     take none of the kind, see `way_out`. `form` is what the file is: a compression (`gzip`, `zstd`)
     or else `tar`, `raw`, `file system`, `squashfs`, `qcow2`, `vhd`, `vhdx`, `vmdk`, `iso9660` ...
-    `inside` is what that holds: one of this module's names, or the form of what is in it.
+    `inside` is what that holds: `disk image`, `tar of one disk image`, `tar of a root file system`,
+    `root file system` ..., or the form of what is in it. `str` of it is what a person would say.
     """
 
     ftype: str
