@@ -65,13 +65,10 @@ class UploadInvalid(ImageError, code="MIR-920", http_status=400):
     remedy = "Use a client that speaks tus 1.0, such as tuspy; docs/custom-images.md shows one."
 
 
-class UploadTooLarge(ImageError, code="MIR-921", http_status=413):
-    """An upload is larger than images may be, or than what is left of the quota."""
+class UploadWrong(ImageError, code="MIR-921"):
+    """A whole upload is not the file that was announced."""
 
-    remedy = (
-        "Raise `images.max_size` or `images.quota` in mirror.toml, or remove images that are not "
-        "needed any more: `mirror image list`."
-    )
+    remedy = "Check the file where it comes from, and begin the upload anew."
 
 
 class OffsetConflict(ImageError, code="MIR-922", http_status=409):

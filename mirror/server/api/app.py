@@ -15,6 +15,7 @@ from mirror.server.api.page import SECURITY_POLICY
 from mirror.server.api.plugin_routes import PATTERN, PluginRoutes
 from mirror.server.api.route import EVENTS
 from mirror.server.api.table import ROUTES
+from mirror.server.api.uploads import UploadRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,6 +35,7 @@ def make_api(mirror: LazyMirror, readiness: Callable[[], Readiness]) -> web.Appl
         _add(app, route, answer)
     plugins = PluginRoutes(dispatch)
     app.router.add_route("*", PATTERN, plugins.answer)
+    UploadRoutes(dispatch).add_to(app)
     _add_documents(app, Documents(plugins.parts))
 
     async def close(_: web.Application) -> None:

@@ -20,6 +20,7 @@ from mirror.errors import (
     NoSuchRoute,
     PluginBusy,
     TooManyStreams,
+    UploadInvalid,
 )
 from mirror.logs import request_id
 from mirror.server.access import refusal_headers
@@ -50,7 +51,8 @@ def status_of(kind: type[MirrorError]) -> int:
     400 is for what can't be read; what can, and can't be done, is 422, also where the key that a
     body names is no good: on the command line that is an integrity error as any other.
     """
-    if kind.http_status == HTTPStatus.BAD_REQUEST and not issubclass(kind, BodyInvalid):
+    can_t_be_read = issubclass(kind, BodyInvalid | UploadInvalid)
+    if kind.http_status == HTTPStatus.BAD_REQUEST and not can_t_be_read:
         return HTTPStatus.UNPROCESSABLE_ENTITY
     if issubclass(kind, KeyExpired | KeyNotKnown | KeyNotTrusted):
         return HTTPStatus.UNPROCESSABLE_ENTITY
