@@ -94,7 +94,7 @@ class Product(msgspec.Struct, frozen=True, gc=False):
     def licence(self) -> Licence:
         """Who may have it; what is not known is as good as proprietary."""
         said = self.attributes.get("licence", Licence.FREE)
-        return Licence(said) if said in set(Licence) else Licence.PROPRIETARY
+        return Licence(said) if said in tuple(Licence) else Licence.PROPRIETARY
 
 
 class BootSource(msgspec.Struct, frozen=True):
@@ -192,11 +192,15 @@ class Pin(msgspec.Struct, frozen=True):
 
 
 class FileRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The blob behind a published path, and the boot source it came from ('' for our own files)."""
+    """The blob behind a published path, and the boot source it came from ('' for our own files).
+
+    `licence` is what one needs to have it (see `mirror.access.licences`; '': nothing, it is free).
+    """
 
     sha256: str
     size: int
     source: str = ""
+    licence: str = ""
 
 
 class SourceState(msgspec.Struct, frozen=True):
@@ -212,12 +216,25 @@ class SourceState(msgspec.Struct, frozen=True):
     files: dict[str, FileRef]
 
 
+class View(msgspec.Struct, frozen=True):
+    """The metadata files that the holder of some licences sees, where everyone's list less.
+
+    `variants` are as a snapshot's.
+    """
+
+    files: dict[str, FileRef]
+    variants: dict[str, dict[str, FileRef]] = {}
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Every published path and the blob behind it, at one time.
 
     `variants` holds compressed forms of metadata files: path -> content coding -> blob. `products`
     is the blob that lists the products for the next sync; clients read the stream.
     `notes` says what a person should know about a product (`vanished upstream`), by product name.
+    `files` has the metadata that everyone sees: it lists free products only. `views` has what is
+    different for who may have others, by their licences (`proprietary+subscription`), one for each
+    combination of those that there are.
     """
 
     format: str = "snapshot:1"
@@ -228,6 +245,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, SourceState] = {}
     files: dict[str, FileRef]
     variants: dict[str, dict[str, FileRef]] = {}
+    views: dict[str, View] = {}
     products: FileRef | None = None
     notes: dict[str, list[str]] = {}
 
@@ -370,13 +388,15 @@ class Role(StrEnum):
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A credential. Its secret is shown once and stored as a hash only.
 
-    `channels` limits it to those (empty: every channel).
+    `channels` limits it to those (empty: every channel). `licences` are those of images that are
+    not free which its holder may have, where a channel allows them too; no role implies one.
     """
 
     id: str
     name: str
     role: Role
     channels: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
     created: datetime
     expires: datetime | None = None
     revoked: datetime | None = None

@@ -35,12 +35,15 @@ class AuditLog:
                 (utcnow().isoformat(), actor, action, subject, _text(before), _text(after)),
             )
 
-    def page(self, *, before: int = 0, limit: int = 50) -> list[AuditEntry]:
-        """Return entries, the newest first: those with an id below `before` (0: all)."""
+    def page(self, *, before: int = 0, limit: int = 50, action: str = "") -> list[AuditEntry]:
+        """Return entries, the newest first: those with an id below `before` (0: all).
+
+        With `action` only those of that kind.
+        """
         rows = self._database.rows(
             "SELECT id, at, actor, action, subject, before, after FROM audit "
-            "WHERE (? = 0 OR id < ?) ORDER BY id DESC LIMIT ?",
-            *(before, before, limit),
+            "WHERE (? = 0 OR id < ?) AND (? = '' OR action = ?) ORDER BY id DESC LIMIT ?",
+            *(before, before, action, action, limit),
         )
         return [_entry(row) for row in rows]
 

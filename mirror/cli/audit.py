@@ -1,4 +1,4 @@
-"""`mirror audit`: who changed what."""
+"""`mirror audit`: who changed what, and who got an image that is not free."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ def list_(
     ctx: typer.Context,
     before: Annotated[int, typer.Option(help="Only entries older than this one.", min=0)] = 0,
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=10_000)] = 50,
+    action: Annotated[str, typer.Option(help="Only this: `channel.promote`, `download`, ...")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List the changes, the newest first: when, who, what, and the values before and after."""
     with opened(ctx) as mirror:
-        entries = mirror.audit.list(before=before, limit=limit)
+        entries = mirror.audit.list(before=before, limit=limit, action=action)
     if as_json:
         print_json(entries)
         return
@@ -32,4 +33,5 @@ def list_(
             if bytes(value) != b"null":
                 print_line(f"    {label}: {bytes(value).decode()}")
     if len(entries) == limit and entries[-1].id > 1:
-        print_note(f"older ones: mirror audit list --before {entries[-1].id}")
+        same = f" --action {action}" if action else ""
+        print_note(f"older ones: mirror audit list --before {entries[-1].id}{same}")

@@ -136,6 +136,8 @@ def _print_state(state: ChannelState) -> None:
     for pin in state.pins:
         if pin.version:
             print_line(f"pin {pin.id}: {' '.join(pin.filters)} at {pin.version}")
+    if state.licences:
+        print_line(f"licences that it allows: {', '.join(state.licences)}")
     pulled = f"{state.pulled:%Y-%m-%d %H:%M} UTC" if state.pulled else "not yet"
     print_line(f"last pulled: {pulled}")
 
@@ -154,6 +156,35 @@ def remove(ctx: typer.Context, name: Name) -> None:
     with opened(ctx) as mirror:
         mirror.channels.remove(name, by=operator())
     print_note(f"{name} is gone; its snapshots stay until `mirror gc` lets them go")
+
+
+Licences = Annotated[
+    list[str], typer.Argument(metavar="LICENCE...", help="subscription, proprietary.")
+]
+
+
+@app.command()
+def allow(ctx: typer.Context, name: Name, licences: Licences, as_json: AsJson = False) -> None:
+    """Let a channel give images that are not free to those whose token has the licence."""
+    with opened(ctx) as mirror:
+        now = mirror.channels.allow(name, licences, by=operator())
+    _say_licences(name, now, as_json=as_json)
+
+
+@app.command()
+def disallow(ctx: typer.Context, name: Name, licences: Licences, as_json: AsJson = False) -> None:
+    """Let a channel give images of these licences to nobody any more."""
+    with opened(ctx) as mirror:
+        now = mirror.channels.disallow(name, licences, by=operator())
+    _say_licences(name, now, as_json=as_json)
+
+
+def _say_licences(name: str, licences: tuple[str, ...], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"channel": name, "licences": licences})
+    given = " and ".join(licences)
+    who = f"{given} images are for tokens that have the licence" if given else "free images only"
+    print_note(f"{name}: {who}")
 
 
 @app.command()

@@ -31,12 +31,21 @@ def create(
     channel: Annotated[
         list[str] | None, typer.Option(help="Only for this channel; may be repeated.")
     ] = None,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An image that is not free (subscription, proprietary) it may have, where a "
+            "channel allows that too; may be repeated."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a token and print it, this once: only a hash of it is kept."""
     until = _until(expires)
     with opened(ctx) as mirror:
-        made = mirror.tokens.create(name, role, tuple(channel or ()), until, by=operator())
+        made = mirror.tokens.create(
+            name, role, tuple(channel or ()), until, licences=licence or (), by=operator()
+        )
     if as_json:
         print_json(made)
         return
@@ -53,13 +62,14 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
         print_json(tokens)
         return
     print_table(
-        ("ID", "NAME", "ROLE", "CHANNELS", "EXPIRES", "STATE"),
+        ("ID", "NAME", "ROLE", "CHANNELS", "LICENCES", "EXPIRES", "STATE"),
         [
             (
                 each.id,
                 each.name,
                 each.role.value,
                 ",".join(each.channels) or "all",
+                ",".join(each.licences) or "none",
                 f"{each.expires:%Y-%m-%d %H:%M}" if each.expires else NEVER,
                 _state(each),
             )
@@ -118,7 +128,8 @@ def _until(text: str) -> datetime | None:
 def _describe(token: Token) -> str:
     until = f"expires {token.expires:%Y-%m-%d %H:%M}Z" if token.expires else "never expires"
     where = f", for {', '.join(token.channels)} only" if token.channels else ""
-    return f"token {token.id} of role {token.role.value}{where}, {until}"
+    what = f", with {' and '.join(token.licences)} images" if token.licences else ""
+    return f"token {token.id} of role {token.role.value}{where}{what}, {until}"
 
 
 def _state(token: Token) -> str:

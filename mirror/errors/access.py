@@ -48,3 +48,18 @@ class CrossOrigin(AccessDenied, code="MIR-805"):
         "Send such a request from a program, or from a page of this mirror; a proxy before it must "
         "pass the Host header on."
     )
+
+
+class LicenceNotHeld(AccessDenied, code="MIR-806"):
+    """A token was to be given a licence that the one who asks for it has not."""
+
+    remedy = (
+        "Make it on the mirror's machine (`mirror token create --licence ...`), or with a token "
+        "that has the licence."
+    )
+
+
+class DownloadNotRecorded(MirrorError, code="MIR-807", http_status=503):
+    """An image that is not free was asked for, and the audit log could not be written."""
+
+    remedy = "Try again in a moment; on the mirror's machine, `mirror doctor` says what is wrong."

@@ -73,11 +73,15 @@ _CHALLENGES = ('Bearer realm="mirror"', 'Basic realm="mirror", charset="UTF-8"')
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who asks. `actor` is the name for the audit log; `channels` limits it (empty: every one)."""
+    """Who asks. `actor` is the name for the audit log; `channels` limits it (empty: every one).
+
+    `licences` are those of images that are not free.
+    """
 
     actor: str
     role: Role
     channels: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
 
 
 async def principal_of(request: web.BaseRequest) -> Principal | None:
@@ -214,7 +218,8 @@ class Access:
                 raise TokenRequired("the token has expired")
         else:
             token = await self._look_up(key, presented, _network(address))
-        return Principal(f"token:{token.id} {token.name}", token.role, token.channels)
+        actor = f"token:{token.id} {token.name}"
+        return Principal(actor, token.role, token.channels, token.licences)
 
     async def _look_up(self, key: bytes, presented: str, address: str) -> Token:
         """Look the token up, once for all the requests that bring it at the same time."""

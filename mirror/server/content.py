@@ -2,50 +2,74 @@
 
 A path is looked up in what is published, never in the file system, so there is nothing to escape
 from. What is unknown is 404 whatever it looks like; nothing is ever redirected.
+
+What is free is sent to whoever asks. Only what is not, and what is not there, depends on who that
+is; the two take the same way, so that they look the same to who may not have it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import hdrs, web
 
-from mirror.errors import BlobMissing, MirrorError
+from mirror.access.licences import FREE, may_have
+from mirror.errors import AccessDenied, BlobMissing, DownloadNotRecorded, MirrorError
+from mirror.server.access import principal_of
+from mirror.server.licences import Asking, Download, licences_for
 from mirror.server.published import Channel, Published
+from mirror.server.refusals import TEXT, not_found, refusal
 from mirror.server.replies import Reply
 from mirror.server.resources import FOR_EVER, make_resource, reply_to
 from mirror.server.tree import OCTETS, Document, Form, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mirror.model import FileRef
+    from mirror.server.access import Access, Principal
     from mirror.server.blobs import OpenBlob, OpenBlobs
+    from mirror.server.licences import Downloads
     from mirror.server.pinned import PinnedTrees
 
 PREFIXES = ("/images/", "/snapshots/", "/blobs/")
 
 _BLOB = re.compile(r"sha256/([0-9a-f]{64})")
 _ENCODED_SEPARATOR = re.compile(r"%(?:2f|5c|00)", re.IGNORECASE)
-TEXT = b"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
-NOT_FOUND = b"404: not found\n"
+_NOWHERE = Tree("", {}, {})
 
 _log = logging.getLogger(__name__)
 
 
 class Content:
-    """What one worker serves. `published` is replaced as a whole; a request sees one value."""
+    """What one worker serves. `published` is replaced as a whole; a request sees one value.
 
-    def __init__(self, blobs: OpenBlobs, pinned: PinnedTrees) -> None:
+    `needed` says what one needs to have a blob, by its sha256 ('': it is free); it may block.
+    """
+
+    def __init__(
+        self,
+        blobs: OpenBlobs,
+        pinned: PinnedTrees,
+        access: Access,
+        downloads: Downloads,
+        *,
+        needed: Callable[[str], str],
+    ) -> None:
         self.published = Published()
         self.draining = False
         self.busy = 0
         """Requests that are being answered."""
         self._blobs = blobs
         self._pinned = pinned
+        self._access = access
+        self._downloads = downloads
+        self._needed = needed
         self._asked: set[str] = set()
 
     def take_pulled(self) -> set[str]:
@@ -67,42 +91,81 @@ class Content:
         target = target_of(request)
         if not target.startswith(PREFIXES):
             return None
-        return await self.reply(request.method, target, request.headers)
 
-    async def reply(self, method: str, target: str, headers: Mapping[str, str]) -> Reply:
+        async def who() -> Principal | None:
+            self._access.attach(request)
+            return await principal_of(request)
+
+        address = request.remote or ""
+        return await self.reply(Asking(request.method, target, request.headers, address, who))
+
+    async def reply(self, asking: Asking) -> Reply:
         """Return the reply to a request for what lies below `PREFIXES`."""
-        reply = await self._answer(method, target, headers)
+        reply = await self._answer(asking)
         if self.draining:
             reply.force_close()
         return reply
 
-    async def _answer(self, method: str, target: str, headers: Mapping[str, str]) -> Reply:
-        if method not in {"GET", "HEAD"}:
+    async def _answer(self, asking: Asking) -> Reply:
+        if asking.method not in {"GET", "HEAD"}:
             reply = Reply(405, b"Allow: GET, HEAD\r\n" + TEXT, [b"405: only GET and HEAD\n"])
             reply.force_close()
             return reply
         try:
-            reply_or_none = await self._find(method, target, headers)
+            return await self._find(asking) or not_found()
+        except (AccessDenied, DownloadNotRecorded) as error:
+            reply = refusal(error)
+            reply.keep_private()
+            return reply
         except MirrorError as error:
-            _log.error("%s %s: %s. %s", method, target, error, error.remedy)
+            _log.error("%s %s: %s. %s", asking.method, asking.target, error, error.remedy)
             text = f"500: {error.code}: {error}\n".encode()
             return Reply(500, TEXT, [text])
-        return reply_or_none or Reply(404, TEXT, [NOT_FOUND])
 
-    async def _find(self, method: str, target: str, headers: Mapping[str, str]) -> Reply | None:
-        space, name, path = split_target(target)
+    async def _find(self, asking: Asking) -> Reply | None:
+        space, name, path = split_target(asking.target)
         if space == "blobs":
-            return await self._blob(method, f"{name}/{path}", headers)
+            return await self._blob(asking, f"{name}/{path}")
         place = self.published.channels.get(name) if space == "images" else await self._tree(name)
-        if place is None:
-            return None
-        tree = place.tree if isinstance(place, Channel) else place
-        self._asked.add(tree.snapshot)
-        document = tree.documents.get(path)
+        tree, ref = _NOWHERE, None
+        if place is not None:
+            tree = place.tree if isinstance(place, Channel) else place
+            self._asked.add(tree.snapshot)
+            document = tree.documents.get(path)
+            if document is not None and not tree.views:
+                return await self._document(asking.method, document, asking.headers)
+            ref = place.file(path) if isinstance(place, Channel) else tree.files.get(path)
+            if ref is not None and ref.licence == FREE:
+                return await self._file(asking.method, ref, asking.headers)
+        return await self._for_some(asking, tree, path, ref)
+
+    async def _for_some(
+        self, asking: Asking, tree: Tree, path: str, ref: FileRef | None
+    ) -> Reply | None:
+        """Return the reply where it depends on who asks, or there is nothing."""
+        space, name, _ = split_target(asking.target)
+        principal = await asking.who()
+        licences = licences_for(principal, self.published, space, name)
+        document = tree.seen_with(licences).get(path)
         if document is not None:
-            return await self._document(method, document, headers)
-        ref = place.file(path) if isinstance(place, Channel) else tree.files.get(path)
-        return await self._file(method, ref, headers) if ref is not None else None
+            reply = await self._document(asking.method, document, asking.headers)
+            if document is not tree.documents.get(path):
+                reply.keep_private()
+            return reply
+        if ref is None or not may_have(ref.licence, licences):
+            return None
+        reply = await self._file(asking.method, ref, asking.headers)
+        download = Download(f"/{space}/{name}/{path}", ref.sha256, ref.licence)
+        return await self._recorded(principal, asking, download, reply)
+
+    async def _recorded(
+        self, principal: Principal | None, asking: Asking, download: Download, reply: Reply
+    ) -> Reply:
+        """Return a reply that may be sent: it is private, and bytes that go out are on record."""
+        reply.keep_private()
+        if asking.method == "GET" and reply.status in {200, 206}:
+            await self._downloads.record(principal, asking, download, reply)
+        return reply
 
     async def _tree(self, snapshot_id: str) -> Tree | None:
         return self.published.tree(snapshot_id) or await self._pinned.get(snapshot_id)
@@ -121,15 +184,23 @@ class Content:
             blob = await self._blobs.get(ref.sha256, ref.size)
         return _reply_to_blob(method, ref.sha256, blob, headers)
 
-    async def _blob(self, method: str, rest: str, headers: Mapping[str, str]) -> Reply | None:
+    async def _blob(self, asking: Asking, rest: str) -> Reply | None:
         name = _BLOB.fullmatch(rest)
         if name is None:
             return None
-        try:
-            blob = await self._blobs.get(name[1])
-        except BlobMissing:
+        sha256, blob = name[1], None
+        needed = await asyncio.to_thread(self._needed, sha256)
+        with suppress(BlobMissing):
+            blob = await self._blobs.get(sha256)
+        if blob is not None and needed == FREE:
+            return _reply_to_blob(asking.method, sha256, blob, asking.headers)
+        principal = await asking.who()
+        licences = licences_for(principal, self.published, "blobs", sha256)
+        if blob is None or not may_have(needed, licences):
             return None
-        return _reply_to_blob(method, name[1], blob, headers)
+        reply = _reply_to_blob(asking.method, sha256, blob, asking.headers)
+        download = Download(f"/blobs/sha256/{sha256}", sha256, needed)
+        return await self._recorded(principal, asking, download, reply)
 
 
 def target_of(request: web.BaseRequest) -> str:

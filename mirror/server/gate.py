@@ -8,16 +8,16 @@ What a token is not for is 404, as what does not exist.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from mirror.access.rights import Right
-from mirror.access.tokens import redact
 from mirror.errors import MirrorError
-from mirror.server.access import Principal, principal_of, refusal_headers, require
-from mirror.server.content import NOT_FOUND, PREFIXES, TEXT, split_target, target_of
+from mirror.server.access import principal_of, require
+from mirror.server.content import PREFIXES, split_target, target_of
 from mirror.server.keys import KEY_TYPES
+from mirror.server.licences import Asking, may_read
+from mirror.server.refusals import not_found, refusal
 from mirror.server.replies import Reply
 
 if TYPE_CHECKING:
@@ -25,13 +25,10 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from mirror.server.access import Access
+    from mirror.server.access import Access, Principal
     from mirror.server.content import Content
-    from mirror.server.published import Published
 
 TOKEN_PATH = "/t/"  # noqa: S105 - a path
-
-_log = logging.getLogger(__name__)
 
 
 class Gate:
@@ -66,7 +63,7 @@ class Gate:
             principal = require(await who, Right.READ_IMAGES)
             reply = await self._allowed(request, target, principal)
         except MirrorError as error:
-            reply = _refusal(error)
+            reply = refusal(error)
         if self._content.draining or request.method not in {"GET", "HEAD"}:
             reply.force_close()
         reply.keep_private()
@@ -74,36 +71,18 @@ class Gate:
 
     async def _allowed(self, request: web.BaseRequest, target: str, principal: Principal) -> Reply:
         if target.startswith(PREFIXES):
-            if may_read(principal, self._content.published, target):
-                return await self._content.reply(request.method, target, request.headers)
+            space, name, _ = split_target(target)
+            if may_read(principal, self._content.published, space, name):
+                address = request.remote or ""
+
+                async def who() -> Principal:
+                    return principal
+
+                asking = Asking(request.method, target, request.headers, address, who)
+                return await self._content.reply(asking)
         elif target.startswith("/keys/") and request.method in {"GET", "HEAD"}:
             name = target.removeprefix("/keys/")
             if name in self._keys:
                 kind = f"Content-Type: {KEY_TYPES[name]}\r\nCache-Control: no-cache\r\n".encode()
                 return Reply(200, kind, [self._keys[name]])
-        return Reply(404, TEXT, [NOT_FOUND])
-
-
-def may_read(principal: Principal, published: Published, target: str) -> bool:
-    """Say whether a token is for what lies at `target`.
-
-    One that is limited to channels is for those, and for the snapshots that they publish or have
-    just published. A blob by its digest says nothing of the channel, so it gets none.
-    """
-    if not principal.channels:
-        return True
-    space, name, _ = split_target(target)
-    if space == "images":
-        return name in principal.channels
-    if space != "snapshots":
-        return False
-    channels = (published.channels.get(allowed) for allowed in principal.channels)
-    return any(c is not None and (name == c.tree.snapshot or name in c.older) for c in channels)
-
-
-def _refusal(error: MirrorError) -> Reply:
-    if error.http_status >= 500:
-        _log.error("a token could not be checked: %s. %s", redact(str(error)), error.remedy)
-    fields = "".join(f"{name}: {value}\r\n" for name, value in refusal_headers(error))
-    text = f"{error.http_status}: {error.code}: {error}. {error.remedy}\n"
-    return Reply(error.http_status, fields.encode() + TEXT, [text.encode()])
+        return not_found()

@@ -28,10 +28,14 @@ LeftOver = dict[str, FileRef]
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """A channel's current tree, and the files left over from each snapshot in its grace period."""
+    """A channel's current tree, and the files left over from each snapshot in its grace period.
+
+    `licences` are those that it allows: who has one of them may have such images from here.
+    """
 
     tree: Tree
     older: Mapping[str, LeftOver]
+    licences: frozenset[str] = frozenset()
 
     def file(self, path: str) -> FileRef | None:
         """Return the image file at `path`, the current snapshot's first."""
@@ -48,7 +52,8 @@ class Published(msgspec.Struct, frozen=True):
     """Every channel that can be served, and what is wrong with those that can't be brought up.
 
     `problems` are sentences by channel name; such a channel keeps its last good tree. `documents`
-    are the metadata files of all channels by the whole path of their URL: a short cut.
+    are the metadata files that are the same for all who ask, by the whole path of their URL: a
+    short cut.
     """
 
     channels: Mapping[str, Channel] = {}
@@ -66,6 +71,7 @@ def publish(channels: Mapping[str, Channel], problems: Mapping[str, str]) -> Pub
     documents = {
         f"/images/{name}/{path}": document
         for name, channel in channels.items()
+        if not channel.tree.views
         for path, document in channel.tree.documents.items()
     }
     return Published(channels, problems, documents)
@@ -86,15 +92,26 @@ def refresh(store: Store, before: Published, grace: timedelta, now: datetime) ->
     problems: dict[str, str] = {}
     for name in store.channels.names():
         known = before.channels.get(name)
+        licences = licences_of(store, name)
         try:
             live = store.channels.live(name, grace, now)
             if live:
-                channels[name] = _channel(store, Published(channels), known, live)
+                channel = _channel(store, Published(channels), known, live)
+                channels[name] = msgspec.structs.replace(channel, licences=licences)
         except (MirrorError, OSError) as error:
             problems[name] = f"channel {name} can't be brought up to date: {error}"
             if known is not None:
-                channels[name] = known
+                channels[name] = msgspec.structs.replace(known, licences=licences)
     return publish(channels, problems)
+
+
+def licences_of(store: Store, name: str) -> frozenset[str]:
+    """Return which licences a channel allows; none where that can't be read."""
+    try:
+        return store.channels.licences(name)
+    except MirrorError as error:
+        _log.error("channel %s allows no licence now: %s", name, error)
+        return frozenset()
 
 
 def _channel(store: Store, others: Published, known: Channel | None, live: list[str]) -> Channel:

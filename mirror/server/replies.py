@@ -75,13 +75,23 @@ class Reply(web.StreamResponse):
         """The length of the body in bytes, for the access log."""
         return self._length
 
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """The (first, last) bytes of each part of a blob that goes out."""
+        pieces = (piece for piece in self._pieces if isinstance(piece, Piece))
+        return [(piece.start, piece.start + piece.length - 1) for piece in pieces]
+
     def keep_private(self) -> None:
         """Let no shared cache keep it, and no browser tell another site where it is from."""
         fields = self._fields.replace(b"Cache-Control: public", b"Cache-Control: private")
         fields = fields.replace(b"Cache-Control: no-cache", b"Cache-Control: private, no-cache")
         if b"Cache-Control: " not in fields:
             fields += b"Cache-Control: no-store\r\n"
-        self._fields = fields + b"Vary: Authorization\r\nReferrer-Policy: no-referrer\r\n"
+        if b"Authorization\r\n" not in fields:
+            fields += b"Vary: Authorization\r\n"
+        if b"Referrer-Policy: " not in fields:
+            fields += b"Referrer-Policy: no-referrer\r\n"
+        self._fields = fields
 
     async def send(self, request: web.BaseRequest) -> None:
         """Send all of it; a client that goes away is no error."""

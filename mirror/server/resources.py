@@ -17,7 +17,7 @@ from mirror.server.ranges import Span, Validators, parse_range, precondition, ra
 from mirror.server.replies import Piece, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 REVALIDATE = "no-cache"
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -45,11 +45,12 @@ def make_resource(
     content_type: str,
     cache_control: str,
     encoding: str = "",
-    varies: bool = False,
+    varies: Sequence[str] = (),
 ) -> Resource:
     """Return the resource with its header lines. `modified` is in seconds since the epoch.
 
-    The ETag is the digest of the bytes that go out, so each encoding has its own.
+    The ETag is the digest of the bytes that go out, so each encoding has its own. `varies` names
+    the fields of a request that decide which bytes go out.
     """
     etag = f'"{sha256}"'
     validating = [
@@ -58,7 +59,7 @@ def make_resource(
         f"Cache-Control: {cache_control}",
     ]
     if varies:
-        validating.append("Vary: Accept-Encoding")
+        validating.append(f"Vary: {', '.join(varies)}")
     describing = [
         f"Content-Type: {content_type}",
         "Accept-Ranges: bytes",

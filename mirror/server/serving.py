@@ -18,6 +18,7 @@ from mirror.server.blobs import OpenBlobs
 from mirror.server.content import Content
 from mirror.server.gate import Gate
 from mirror.server.lazy import LazyMirror
+from mirror.server.licences import Downloads
 from mirror.server.listen import bind_all, url_of
 from mirror.server.meter import Board
 from mirror.server.metrics import Metrics, add_metrics
@@ -127,9 +128,16 @@ class _Server:
         self._pulls = Pulls(self._store.dir.pulls)
         self._pinned = PinnedTrees(lambda snapshot_id: load_tree(store, snapshot_id))
         self.blobs = OpenBlobs(store.blobs.path)
-        self.content = Content(self.blobs, self._pinned)
         self.mirror = LazyMirror(options)
         self._access = Access(lambda: self.mirror.get().tokens)
+        self._downloads = Downloads(lambda: self.mirror.get().audit)
+        self.content = Content(
+            self.blobs,
+            self._pinned,
+            self._access,
+            self._downloads,
+            needed=store.restricted.needed,
+        )
         self._metrics = Metrics(board, self.mirror.get)
 
     @property
@@ -172,6 +180,7 @@ class _Server:
     async def close(self) -> None:
         """Close what is open."""
         self._access.close()
+        self._downloads.close()
         self.blobs.clear()
         await asyncio.to_thread(self.mirror.close)
 

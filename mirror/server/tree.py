@@ -10,7 +10,7 @@ from mirror.server.encoding import choose
 from mirror.server.resources import REVALIDATE, Resource, make_resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mirror.model import FileRef, Snapshot
 
@@ -56,23 +56,46 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """What one snapshot publishes: image files by path, and metadata files by path."""
+    """What one snapshot publishes: image files by path, and metadata files by path.
+
+    `documents` are for everyone; `views` has those for who has some of `licences`, which are those
+    that images of the snapshot need. Where all is free there are none.
+    """
 
     snapshot: str
     files: Mapping[str, FileRef]
     documents: Mapping[str, Document]
+    views: Mapping[frozenset[str], Mapping[str, Document]] = {}
+    licences: frozenset[str] = frozenset()
+
+    def seen_with(self, licences: frozenset[str]) -> Mapping[str, Document]:
+        """Return the metadata files for who has these licences, and maybe others."""
+        return self.views.get(licences & self.licences, self.documents)
 
 
 def build_tree(snapshot_id: str, snapshot: Snapshot, read: Callable[[FileRef], bytes]) -> Tree:
     """Return the tree of a snapshot. `read` returns a blob's bytes; what it raises goes through."""
     files = {p: ref for p, ref in snapshot.files.items() if not p.startswith(METADATA)}
     modified = int(snapshot.updated.timestamp())
-    documents = {
-        path: _document(path, ref, snapshot.variants.get(path, {}), modified, read)
-        for path, ref in snapshot.files.items()
-        if path.startswith(METADATA)
+    varies = ("Authorization",) if snapshot.views else ()
+
+    def documents(
+        of: Mapping[str, FileRef], variants: Mapping[str, Mapping[str, FileRef]]
+    ) -> dict[str, Document]:
+        return {
+            path: _document(
+                path, ref, variants.get(path, {}), modified=modified, varies=varies, read=read
+            )
+            for path, ref in of.items()
+            if path.startswith(METADATA)
+        }
+
+    everyone = documents(snapshot.files, snapshot.variants)
+    views = {
+        frozenset(name.split("+")): {**everyone, **documents(view.files, view.variants)}
+        for name, view in snapshot.views.items()
     }
-    return Tree(snapshot_id, files, documents)
+    return Tree(snapshot_id, files, everyone, views, frozenset().union(*views))
 
 
 def content_type(path: str) -> str:
@@ -85,7 +108,9 @@ def _document(
     path: str,
     ref: FileRef,
     variants: Mapping[str, FileRef],
+    *,
     modified: int,
+    varies: Sequence[str],
     read: Callable[[FileRef], bytes],
 ) -> Document:
     def form(of: FileRef, encoding: str = "") -> Form:
@@ -96,7 +121,7 @@ def _document(
             content_type=content_type(path),
             cache_control=REVALIDATE,
             encoding=encoding,
-            varies=bool(variants),
+            varies=("Accept-Encoding", *varies) if variants else varies,
         )
         return Form(resource, of.sha256, read(of) if of.size <= MAX_IN_MEMORY else None)
 

@@ -1,4 +1,4 @@
-"""Notice that a channel was switched, within about a second."""
+"""Notice that a channel was switched, or allows other licences, within about a second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mirror.errors import MirrorError
 from mirror.model import utcnow
-from mirror.server.published import Published, publish, refresh
+from mirror.server.published import Published, licences_of, publish, refresh
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -30,14 +30,17 @@ class Watch:
     def __init__(self, store: Store, grace: timedelta) -> None:
         self._store = store
         self._grace = grace
-        self._pointers: dict[str, str | None] | None = None
+        self._pointers: dict[str, tuple[str | None, frozenset[str]]] | None = None
         self._due = 0.0
 
     def look(self, before: Published) -> Published:
         """Return what is published now: `before` itself if nothing has changed."""
         try:
             channels = self._store.channels
-            pointers = {name: channels.current(name) for name in channels.names()}
+            pointers = {
+                name: (channels.current(name), licences_of(self._store, name))
+                for name in channels.names()
+            }
             if pointers == self._pointers and time.monotonic() < self._due:
                 return before
             self._due = time.monotonic() + RECHECK
@@ -55,6 +58,9 @@ def _report(before: Published, after: Published) -> None:
         known = before.channels.get(name)
         if known is None or known.tree.snapshot != channel.tree.snapshot:
             _log.info("channel %s: serving snapshot %s", name, channel.tree.snapshot)
+        if channel.licences != (known.licences if known else frozenset()):
+            words = ", ".join(sorted(channel.licences)) or "none"
+            _log.info("channel %s: licences that are allowed: %s", name, words)
     for name, problem in after.problems.items():
         if before.problems.get(name) != problem:
             _log.error("%s; what was served before is kept", problem)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirror.access.licences import GRANTABLE, checked_licences
 from mirror.errors import (
     AlreadyExists,
     BodyInvalid,
@@ -50,6 +51,8 @@ class ChannelState(msgspec.Struct, frozen=True, kw_only=True):
     held: str | None = None
     pins: tuple[Pin, ...] = ()
     pulled: datetime | None = None
+    licences: tuple[str, ...] = ()
+    """Which licences it allows: images of others are not to be had from it, whoever asks."""
     problem: str = ""
     """Why its snapshot can't be read."""
 
@@ -125,6 +128,28 @@ class Channels:
             self._mirror.catalog.remove_pin(pin.id)
         self._mirror.store.channels.remove(channel)
         self._record(by, "remove", channel, before, None)
+
+    # --- whom it is for ---------------------------------------------------------------------------
+
+    def allow(self, channel: str, licences: Iterable[str], *, by: str) -> tuple[str, ...]:
+        """Let a channel give images of these licences to those who have them, at once.
+
+        Returns all that it allows then. Raises `NotFound`, `NameInvalid`.
+        """
+        return self._license(channel, by, allow=checked_licences(licences))
+
+    def disallow(self, channel: str, licences: Iterable[str], *, by: str) -> tuple[str, ...]:
+        """Let a channel give no images of these licences to anyone, at once.
+
+        Returns what it allows still. Raises `NotFound`, `NameInvalid`.
+        """
+        return self._license(channel, by, disallow=checked_licences(licences))
+
+    def set_licences(self, channel: str, licences: Iterable[str], *, by: str) -> tuple[str, ...]:
+        """Let a channel allow just these. Raises `NotFound`, `NameInvalid`."""
+        wanted = checked_licences(licences)
+        rest = set(GRANTABLE).difference(wanted)
+        return self._license(channel, by, allow=wanted, disallow=rest)
 
     # --- to publish -------------------------------------------------------------------------------
 
@@ -235,6 +260,20 @@ class Channels:
 
     # --- how --------------------------------------------------------------------------------------
 
+    def _license(
+        self,
+        channel: str,
+        by: str,
+        *,
+        allow: Iterable[str] = (),
+        disallow: Iterable[str] = (),
+    ) -> tuple[str, ...]:
+        channels = self._mirror.store.channels
+        before, after = channels.change_licences(channel, allow=allow, disallow=disallow)
+        if after != before:
+            self._record(by, "licences", channel, sorted(before), sorted(after))
+        return tuple(sorted(after))
+
     def _known(self) -> tuple[dict[str, SnapshotFacts], dict[str, datetime]]:
         from mirror.store.pulls import Pulls
 
@@ -261,6 +300,7 @@ class Channels:
             held=next((pin.reason for pin in pins if not pin.version), None),
             pins=tuple(pins),
             pulled=pulled.get(snapshot_id),
+            licences=tuple(sorted(self._mirror.store.channels.licences(channel))),
             problem=known.problem,
         )
 

@@ -81,6 +81,7 @@ def rebuild(mirror: Mirror, *, dry_run: bool = False, by: str) -> RebuildReport:
         report = msgspec.structs.replace(report, aside=aside)
         mirror.schedule.set(msgspec.structs.replace(mirror.schedule.get(), enabled=False), by=by)
         mirror.catalog.audit.record(by, "catalog.rebuild", mirror.dir.catalog.name, None, report)
+        mirror.store.restore_marks()  # what was lost beside the catalogue may be more
     return report
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.access import tokens
+from mirror.access.licences import checked_licences
 from mirror.errors import BodyInvalid, NameInvalid, TokenRequired
 from mirror.model import Role, Token, utcnow
 
@@ -42,9 +43,12 @@ class Tokens:
         channels: Sequence[str] = (),
         expires: datetime | None = None,
         *,
+        licences: Sequence[str] = (),
         by: str,
     ) -> NewToken:
         """Make a token; `channels` limits it to those, `expires` is aware (None: never).
+
+        `licences` are those of images that are not free which its holder may have.
 
         Raises `NameInvalid`, `BodyInvalid`.
         """
@@ -69,6 +73,7 @@ class Tokens:
             name=name,
             role=role,
             channels=tuple(dict.fromkeys(channels)),
+            licences=checked_licences(licences),
             created=now,
             expires=expires,
             created_by=by,

@@ -81,6 +81,12 @@ def write_stream(products: Iterable[Product], updated: datetime) -> list[Documen
     return documents
 
 
+def write_nothing(updated: datetime) -> list[Document]:
+    """Write `index-all` and `index` of a stream in which there is nothing for who reads it."""
+    time = format_updated(updated)
+    return [_index_document(name, (), time) for name in ("index-all", "index")]
+
+
 def _check_paths(products: Sequence[Product]) -> None:
     for product in products:
         for version in product.versions:

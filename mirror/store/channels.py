@@ -1,5 +1,8 @@
 """Channels: a file with the id of a snapshot, replaced atomically, and its history beside it.
 
+Also beside it (`.NAME.licences`) are the licences that it allows, a word a line; with none of such
+a file it allows none.
+
 A switch is written to the history (`.NAME.history`, a line of JSON each) before the pointer is
 replaced; an entry that the pointer never followed, because of a crash between the two, is left out
 when the history is read.
@@ -13,13 +16,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirror.access.licences import GRANTABLE
 from mirror.errors import ChannelMoved, NameInvalid, NotFound
 from mirror.model import Switch, utcnow
 from mirror.store.durable import append_line, disk_errors, sync_dir, write_atomic
 from mirror.store.locks import file_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -104,8 +108,36 @@ class Channels:
                 raise NotFound(f"there is no channel {name}")
             # the history first: a pointer with none is whole, a history alone would be inherited
             self._history_file(name).unlink(missing_ok=True)
+            self._licences_file(name).unlink(missing_ok=True)
             pointer.unlink()
             sync_dir(self.root)
+
+    def licences(self, name: str) -> frozenset[str]:
+        """Return which licences the channel allows: images of others are not to be had from it."""
+        path = self._licences_file(name)
+        with disk_errors(path):
+            try:
+                words = path.read_text(errors="replace").split()
+            except FileNotFoundError:
+                return frozenset()
+        return frozenset(words).intersection(GRANTABLE)
+
+    def change_licences(
+        self, name: str, *, allow: Iterable[str] = (), disallow: Iterable[str] = ()
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Let the channel allow more licences, or fewer; return which it did and does, durably.
+
+        Raises NotFound, NameInvalid, NoSpace, DataDirNotWritable.
+        """
+        with self.lock():
+            if self.current(name) is None:
+                raise NotFound(f"there is no channel {name}")
+            before = self.licences(name)
+            after = (before | frozenset(allow)) - frozenset(disallow)
+            if after != before:
+                text = "".join(f"{word}\n" for word in sorted(after))
+                write_atomic(self._licences_file(name), text.encode())
+        return before, after
 
     def history(self, name: str) -> list[Switch]:
         """Return the switches of the channel that took effect, oldest first."""
@@ -139,6 +171,9 @@ class Channels:
         """Keep every channel as it is, for a moment: no switch, no removal of a snapshot."""
         with file_lock(self.root / ".lock"):
             yield
+
+    def _licences_file(self, name: str) -> Path:
+        return self.path(name).with_name(f".{name}.licences")
 
     def _history_file(self, name: str) -> Path:
         return self.root / f".{name}.history"

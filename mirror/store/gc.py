@@ -84,8 +84,10 @@ def collect(
     if not dry_run:
         for blob in doomed:
             store.blobs.delete(blob.name)
+            store.restricted.drop(blob.name)
         for stray in strays:
             remove(store.dir.root / stray.name)
+        _drop_marks(store, limit)
     return GcReport(
         blobs=len(doomed),
         bytes=sum(each.bytes for each in doomed),
@@ -98,6 +100,13 @@ def collect(
         dropped=(*doomed, *strays),
         removed=removed,
     )
+
+
+def _drop_marks(store: Store, limit: float) -> None:
+    """Remove the old marks of blobs that are not here: those that are to come are young."""
+    for sha256 in list(store.restricted.marked()):
+        if not store.blobs.has(sha256) and store.restricted.written(sha256) < limit:
+            store.restricted.drop(sha256)
 
 
 def _formerly(store: Store, gone: Iterable[str]) -> dict[str, str]:
@@ -173,6 +182,7 @@ def _strays(store: Store) -> Iterator[Path]:
     with disk_errors(store.dir.root):
         yield from store.dir.incoming.iterdir()
         yield from store.snapshots.orphans()
+        yield from store.restricted.strays()
         for folder in (store.dir.root, store.dir.snapshots, store.dir.channels):
             yield from folder.glob(f".*{TEMP_SUFFIX}")
         yield from (file for file in store.blobs.files() if file.name.endswith(TEMP_SUFFIX))

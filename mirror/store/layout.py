@@ -51,6 +51,11 @@ class DataDir:
         return self.root / "channels"
 
     @property
+    def restricted(self) -> Path:
+        """`restricted/`: which blobs are not for everyone; made when there is one."""
+        return self.root / "restricted"
+
+    @property
     def pulls(self) -> Path:
         """`pulls/`: when each snapshot was last pulled; made when the first one is."""
         return self.root / "pulls"

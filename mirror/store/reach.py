@@ -12,13 +12,19 @@ if TYPE_CHECKING:
 
 
 def references(snapshot: Snapshot) -> Iterator[tuple[str, FileRef]]:
-    """Yield (what it is for, the blob): published paths, variants, products, sources' evidence."""
+    """Yield (what it is for, the blob): published paths, variants, views, products, evidence."""
     yield from snapshot.files.items()
     if snapshot.products is not None:
         yield "the list of products", snapshot.products
     for path, codings in snapshot.variants.items():
         for coding, ref in codings.items():
             yield f"{path} ({coding})", ref
+    for name, view in snapshot.views.items():
+        for path, ref in view.files.items():
+            yield f"{path} ({name})", ref
+        for path, codings in view.variants.items():
+            for coding, ref in codings.items():
+                yield f"{path} ({name}, {coding})", ref
     for source, state in snapshot.sources.items():
         for path, ref in state.files.items():
             yield f"{source}: {path}", ref

@@ -19,6 +19,7 @@ import zstandard
 from mirror.errors import IntegrityError, NameInvalid, NotFound, SnapshotInvalid
 from mirror.model import Snapshot
 from mirror.store.durable import disk_errors, write_atomic
+from mirror.store.restricted import needed_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from mirror.signing.key import SigningKey
     from mirror.signing.verify import Verifier
+    from mirror.store.restricted import Restricted
 
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _TIME = "%Y%m%dT%H%M%SZ"
@@ -36,12 +38,18 @@ _MOST = 1 << 30
 
 
 class Snapshots:
-    """The snapshots of one data directory. `key` signs them, `verifier` has its public key."""
+    """The snapshots of one data directory. `key` signs them, `verifier` has its public key.
 
-    def __init__(self, root: Path, verifier: Verifier, key: SigningKey) -> None:
+    What is not free in them is marked in `restricted`.
+    """
+
+    def __init__(
+        self, root: Path, verifier: Verifier, key: SigningKey, restricted: Restricted
+    ) -> None:
         self.root = root
         self._verifier = verifier
         self._key = key
+        self._restricted = restricted
 
     def ids(self) -> list[str]:
         """Return the id of every snapshot, oldest first."""
@@ -61,13 +69,19 @@ class Snapshots:
     def save(self, snapshot: Snapshot) -> str:
         """Sign and store a snapshot, durably, and return its id; saving it again changes nothing.
 
+        Its blobs that are not free are marked before, those that are free again after: whenever the
+        process stops, none is open that should not be.
+
         Raises SigningFailed, NoSpace, DataDirNotWritable, StoreError.
         """
         data = zstandard.compress(msgspec.json.encode(snapshot), 3)
         digest = hashlib.sha256(data).hexdigest()
         snapshot_id = f"{snapshot.created:{_TIME}}-{digest[:8]}"
+        needed = needed_for(snapshot)
+        self._restricted.protect(needed)
         write_atomic(self._file(snapshot_id, _SIGNATURE), self._key.detach(data))
         write_atomic(self._file(snapshot_id, _DATA), data)
+        self._restricted.release(needed)
         return snapshot_id
 
     def load(self, snapshot_id: str) -> Snapshot:

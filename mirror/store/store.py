@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from mirror.errors import SnapshotInUse
+from mirror.errors import NotFound, SnapshotInUse, SnapshotInvalid
 from mirror.signing.key import SigningKey
 from mirror.signing.verify import Verifier
 from mirror.store.blobs import LocalBlobs
 from mirror.store.channels import Channels
 from mirror.store.incoming import Incoming
 from mirror.store.layout import DataDir
+from mirror.store.restricted import Restricted, needed_for
 from mirror.store.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ class Store:
         self._verifier = verifier
         self.blobs = LocalBlobs(data_dir.blobs)
         self.incoming = Incoming(data_dir.incoming)
-        self.snapshots = Snapshots(data_dir.snapshots, verifier, key)
+        self.restricted = Restricted(data_dir.restricted)
+        self.snapshots = Snapshots(data_dir.snapshots, verifier, key, self.restricted)
         self.channels = Channels(data_dir.channels, self.snapshots)
 
     @classmethod
@@ -74,3 +77,14 @@ class Store:
                 if snapshot_id in self.channels.live(name, grace, now):
                     raise SnapshotInUse(f"channel {name} answers for snapshot {snapshot_id}")
             self.snapshots.remove(snapshot_id)
+
+    def restore_marks(self) -> int:
+        """Mark anew what the snapshots say is not free; return how many blobs had no mark.
+
+        A snapshot that can't be read tells nothing. Raises the errors of the disk.
+        """
+        needed: dict[str, str] = {}
+        for snapshot_id in self.snapshots.ids():  # oldest first: the newest decides
+            with suppress(SnapshotInvalid, NotFound):
+                needed.update(needed_for(self.snapshots.load(snapshot_id)))
+        return self.restricted.protect(needed)

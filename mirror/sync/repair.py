@@ -60,6 +60,8 @@ async def repair_store(
 ) -> RepairReport:
     """Read every blob that a snapshot names; with `repair`, get the damaged ones again.
 
+    What is not free and has lost its mark is marked again in any case.
+
     A corrupt blob is deleted before it is replaced: no reader gets wrong bytes in the meantime.
     `plugins` is called only where one of them made what is damaged. Raises `Busy` while a sync
     runs, when it is to repair, and what `plugins` does.
@@ -92,6 +94,9 @@ async def repair_store(
 
 async def _verify(store: Store, emit: Emit) -> RepairReport:
     found = await asyncio.to_thread(verify_store, store)
+    hidden_anew = await asyncio.to_thread(store.restore_marks)
+    if hidden_anew:
+        emit(Note(f"{hidden_anew} blobs that are not free had no mark; they have now", "warning"))
     for damage in found.damaged:
         emit(Note(f"{damage.problem}: {damage.path} (blob {damage.sha256})", level="error"))
     return RepairReport(found.blobs, found.bytes, found.damaged)

@@ -62,6 +62,8 @@ TABLE = {
     ("DELETE", "/channels/{channel}"): OPERATORS,
     ("GET", "/channels/{channel}/history"): OPERATORS,
     ("GET", "/channels/{channel}/notices"): OPERATORS,
+    ("GET", "/channels/{channel}/licences"): OPERATORS,
+    ("PUT", "/channels/{channel}/licences"): OPERATORS,
     ("POST", "/channels/{channel}:promote"): OPERATORS,
     ("POST", "/channels/{channel}:rollback"): OPERATORS,
     ("POST", "/channels/{channel}:hold"): OPERATORS,
@@ -115,6 +117,8 @@ LIMITED = {
     # what a token for channel `candidate` may do of it
     ("GET", "/channels/candidate"): 200,
     ("GET", "/channels/candidate/history"): 200,
+    ("GET", "/channels/candidate/licences"): 200,
+    ("PUT", "/channels/candidate/licences"): 400,
     ("GET", "/channels/candidate/pins"): 200,
     ("GET", "/boot-resources?channel=candidate"): 200,
     ("POST", "/channels/candidate:promote"): 400,  # let in; the body is no good
@@ -138,6 +142,8 @@ LIMITED = {
     ("POST", "/channels/stable:promote"): 403,
     ("POST", "/channels/stable:rollback"): 403,
     ("POST", "/channels/stable:hold"): 403,
+    ("GET", "/channels/stable/licences"): 403,
+    ("PUT", "/channels/stable/licences"): 403,
     ("POST", "/channels/stable/pins"): 403,
     ("DELETE", "/channels/stable/pins/1"): 403,
     ("POST", "/boot-sources"): 403,

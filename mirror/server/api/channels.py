@@ -22,7 +22,7 @@ from mirror.errors import (
 )
 from mirror.model import Pin, Switch, utcnow
 from mirror.server.access import require
-from mirror.server.api.inputs import Counted, Name, Number, Paged, Text, matching
+from mirror.server.api.inputs import Counted, Licences, Name, Number, Paged, Text, matching
 from mirror.server.api.pages import Page, page
 from mirror.server.api.route import Call, Route
 from mirror.service.channels import ChannelState
@@ -71,6 +71,12 @@ class PinWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: Annotated[str, matching("[!-~]+", min_length=1, max_length=200)]
 
 
+class ChannelLicences(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which images that are not free a channel gives, to tokens that have the licence."""
+
+    licences: Licences
+
+
 class ChannelNotices(msgspec.Struct, frozen=True):
     """What plugins say today of the releases that a channel publishes, the gravest first."""
 
@@ -100,6 +106,17 @@ def notices(call: Call) -> ChannelNotices:
     channel, images = call.where.channel, call.mirror.images
     name = f"notices of {call.mirror.channels.current(channel)} on {utcnow():%Y-%m-%d}"
     return call.latest.get(name, lambda: ChannelNotices(images.notices(channel)))
+
+
+def licences(call: Call) -> ChannelLicences:
+    """Return what it allows."""
+    return msgspec.convert({"licences": show(call).licences}, ChannelLicences)
+
+
+def set_licences(call: Call) -> ChannelLicences:
+    """Let it allow these and no others."""
+    call.mirror.channels.set_licences(call.where.channel, call.body.licences, by=call.by)
+    return licences(call)
 
 
 def create(call: Call) -> ChannelState:
@@ -244,6 +261,30 @@ ROUTES = (
         tag=TAG,
         where=ByName,
         returns=ChannelNotices,
+    ),
+    Route(
+        method="GET",
+        path="/channels/{channel}/licences",
+        right=Right.READ_STATE,
+        handler=licences,
+        named="getChannelLicences",
+        summary="Say which images that are not free a channel gives.",
+        tag=TAG,
+        where=ByName,
+        returns=ChannelLicences,
+    ),
+    Route(
+        method="PUT",
+        path="/channels/{channel}/licences",
+        right=Right.OPERATE,
+        handler=set_licences,
+        named="setChannelLicences",
+        summary="Let a channel give images of these licences, to tokens that have them.",
+        tag=TAG,
+        where=ByName,
+        body=ChannelLicences,
+        returns=ChannelLicences,
+        current=licences,
     ),
     Route(
         method="POST",

@@ -8,7 +8,7 @@ they can't say (that a keyring can be read) the verbs check.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -32,6 +32,10 @@ TEXT_FORM = r"[^\x00-\x1f\x7f]*"
 Text = Annotated[str, matching(TEXT_FORM, max_length=2000)]
 Lines = Annotated[str, matching(r"[^\x00]*", max_length=500_000)]
 Name = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9._-]*", min_length=1, max_length=64)]
+Licences = Annotated[
+    tuple[Literal["proprietary", "subscription"], ...],
+    Meta(max_length=10, description="Of images that are not free."),
+]
 Number = Annotated[int, Meta(ge=1, le=10**15)]
 Count = Annotated[int, Meta(ge=0, le=10**15)]
 Duration = Annotated[

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from mirror.access.rights import Right
-from mirror.errors import NameInvalid
+from mirror.errors import LicenceNotHeld, NameInvalid
 from mirror.model import Role, Token
-from mirror.server.api.inputs import Moment, Name, Paged, matching
+from mirror.server.api.inputs import Licences, Moment, Name, Paged, matching
 from mirror.server.api.pages import Page, page
 from mirror.server.api.route import Call, Route
 from mirror.service.tokens import NewToken
@@ -25,11 +25,15 @@ class ById(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TokenWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A new token: whose it is, what it may do, in which channels (none: in all), until when."""
+    """A new token: whose it is, what it may do, in which channels (none: in all), until when.
+
+    `licences` can only be some of those that the token has which this is asked for with.
+    """
 
     name: Annotated[str, matching("[!-~](?:[ -~]*[!-~])?", min_length=1, max_length=64)]
     role: Role
     channels: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
+    licences: Licences = ()
     expires: Moment | None = None
 
 
@@ -46,8 +50,16 @@ def show(call: Call) -> Token:
 def create(call: Call) -> NewToken:
     """Make one."""
     wanted: TokenWanted = call.body
+    beyond = sorted(set(wanted.licences).difference(call.principal.licences))
+    if beyond:
+        raise LicenceNotHeld(f"the token that asks has no licence for {' or '.join(beyond)} images")
     return call.mirror.tokens.create(
-        wanted.name, wanted.role, wanted.channels, wanted.expires, by=call.by
+        wanted.name,
+        wanted.role,
+        wanted.channels,
+        wanted.expires,
+        licences=wanted.licences,
+        by=call.by,
     )
 
 
@@ -78,7 +90,7 @@ ROUTES = (
         returns=NewToken,
         status=201,
         location=lambda new: f"/tokens/{new.token.id}",
-        errors=(NameInvalid,),
+        errors=(NameInvalid, LicenceNotHeld),
     ),
     Route(
         method="GET",

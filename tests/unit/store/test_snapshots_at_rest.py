@@ -75,7 +75,7 @@ def test_a_snapshot_of_another_mirror_is_refused(
 ) -> None:
     snapshot_id = publish(FILES)
     with Verifier(other_signing_key.public_binary(), name="other") as verifier:
-        stranger = Snapshots(store.dir.snapshots, verifier, other_signing_key)
+        stranger = Snapshots(store.dir.snapshots, verifier, other_signing_key, store.restricted)
         with pytest.raises(SnapshotInvalid, match="not in the source's keyring"):
             stranger.load(snapshot_id)
 
@@ -189,9 +189,9 @@ def test_the_file_is_plain_zstd_and_json(store: Store, publish: Callable[..., st
     file = store.dir.snapshots / f"{publish(FILES)}.json.zst"
     tree = msgspec.json.decode(zstandard.decompress(file.read_bytes()))
     assert tree["format"] == "snapshot:1"
-    sha256, size, source = tree["files"]["noble/amd64/20260101/squashfs"]
+    sha256, size, source, licence = tree["files"]["noble/amd64/20260101/squashfs"]
     assert re.fullmatch("[0-9a-f]{64}", sha256)
-    assert (size, source) == (len(b"a file system"), "images.maas.io")
+    assert (size, source, licence) == (len(b"a file system"), "images.maas.io", "")
 
 
 def test_a_long_path_of_the_data_directory(tmp_path: Path, signing_key: SigningKey) -> None:
