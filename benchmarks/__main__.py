@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import (
     api,
+    custom_images,
     five_sources,
     large,
     peers,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Context], list[report.Row]]] = {
     "small-changes": sync.small_changes,
     "five-sources": five_sources.five_sources,
     "validation": validation.validation,
+    "custom-images": custom_images.custom_images,
     "serve-files": serving.serve_files,
     "serve-index": serving.serve_index,
     "serve-ranges": serving.serve_ranges,
