@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import os
 import tarfile
+import zlib
 
 import pytest
 from build_helpers import HOOKS, build
@@ -199,6 +200,25 @@ def test_what_can_not_be_shrunk(tmp_path):
     file.write_bytes(b"\xeb\x3c\x90" + bytes(507) + b"\x55\xaa" + bytes(2 * MIB))
     with pytest.raises(BuildRefused, match="no partition on it"):
         build(file, ftype="root-dd.gz", shrink="yes")
+
+
+def test_a_table_that_asks_for_an_endless_disk(with_gpt, tmp_path):
+    file = tmp_path / "endless.raw"
+    content = bytearray(with_gpt.read_bytes())
+    content[512 + 40 : 512 + 48] = (1 << 50).to_bytes(8, "little")  # the first usable sector ...
+    content[512 + 48 : 512 + 56] = (1 << 51).to_bytes(8, "little")  # ... and the last one
+    content[512 + 16 : 512 + 20] = bytes(4)
+    content[512 + 16 : 512 + 20] = zlib.crc32(content[512 : 512 + 92]).to_bytes(4, "little")
+    file.write_bytes(content[:-512])
+    with pytest.raises(FormatError, match="has a GPT that is damaged: it asks for a disk of"):
+        build(file, ftype="root-dd.gz")
+
+
+def test_a_disk_of_nothing_but_holes(tmp_path):
+    file = tmp_path / "holes.qcow2"
+    run("qemu-img", "create", "-q", "-f", "qcow2", file, "2T")
+    with pytest.raises(FormatError, match="expands to far more than an image does"):
+        build(file, ftype="root-dd.gz")
 
 
 # --- other wrappings ------------------------------------------------------------------------------

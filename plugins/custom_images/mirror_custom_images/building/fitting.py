@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mirror_custom_images.disks.partitions import PartitionTable
 
 _MIB = 1024**2
+_MOST_MORE = 16 * _MIB
+"""Bytes by which a disk may grow, so that it has room for the backup of its table."""
 _MENDABLE = frozenset(
     f"custom-images-gpt-{what}"
     for what in (
@@ -32,7 +34,8 @@ _MENDABLE = frozenset(
 def fitted(disk: Disk, *, shrink: bool, mend: bool) -> tuple[Disk, list[Finding]]:
     """Return the disk as it is to be written, and notes on what is different.
 
-    Raises `FormatError` where it was cut, `BuildRefused` where it can't be shrunk.
+    Raises `FormatError` where it was cut, or the table is no honest one; `BuildRefused` where it
+    can't be shrunk.
     """
     if not (shrink or mend):
         return disk, []
@@ -86,6 +89,8 @@ def _shrunk(disk: Disk, table: PartitionTable) -> tuple[Disk, list[Finding]]:
 
 def _patches(disk: Disk, gpt: Gpt, size: int) -> list[tuple[int, bytes]]:
     """Return what makes the table right for a disk of that size; nothing where an MBR forbids."""
+    if size > disk.size + _MOST_MORE:
+        raise FormatError(f"has a GPT that is damaged: it asks for a disk of {size:,} bytes")
     try:
         return moved(gpt, size, disk.read(0, min(512, disk.size)))
     except FormatError:

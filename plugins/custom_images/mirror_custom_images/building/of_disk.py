@@ -14,9 +14,11 @@ from mirror_custom_images.building.fitting import fitted
 from mirror_custom_images.building.hooks import as_tar
 from mirror_custom_images.building.options import OF_DISK, OF_ROOT_IN_DISK
 from mirror_custom_images.building.overlay import Overlay
+from mirror_custom_images.disks.bombs import check_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from mirror_custom_images.building.build import Work
     from mirror_custom_images.disks.disk import Disk
@@ -114,6 +116,7 @@ def _disk(work: Work, ftype: str, findings: list[Finding]) -> Built:
         )
         return Built(ftype=ftype, file=work.out, findings=tuple(findings), attributes=about)
     with open_disk(work.file, work.scratch) as given:
+        _check_holes(given, work.file)
         disk, notes = fitted(given, shrink=options.shrink, mend=options.mend)
         disk, more = _written_to(disk, work)
         about = write_disk(disk, work.out, ftype, level=options.level, report=work.report)
@@ -123,6 +126,12 @@ def _disk(work: Work, ftype: str, findings: list[Finding]) -> Built:
         findings=(*findings, *_about([*notes, *more], ftype)),
         attributes=about,
     )
+
+
+def _check_holes(disk: Disk, file: Path) -> None:
+    """Refuse a disk of next to nothing but holes: each TiB of them takes minutes, and a GB."""
+    data = sum(end - start for start, end in disk.extents(0, disk.size))
+    check_ratio(data, file.stat().st_size, disk.size - data)
 
 
 def _written_to(disk: Disk, work: Work) -> tuple[Disk, list[Finding]]:
