@@ -386,4 +386,8 @@ def test_a_module_with_a_chain_that_is_damaged_is_told(esxi, tmp_path):
 def test_a_disk_of_something_else_is_told(tmp_path):
     disk = gpt(tmp_path / "disk", [Slice(size=MIB), Slice(size=MIB)])
     found = found_in(disk)
-    assert codes(found) == {(ERROR, "partitions"), (ERROR, "filesystem")}
+    assert codes(found) == {
+        (ERROR, "partitions"),
+        (ERROR, "filesystem"),
+        (WARNING, "partition-kind"),
+    }

@@ -12,6 +12,8 @@ from mirror_custom_images.disks.disk import Part
 from mirror_custom_images.filesystems import fat as fat_module
 from mirror_custom_images.filesystems.detect import kind_of, open_filesystem
 from mirror_custom_images.filesystems.fat import Fat
+from mirror_custom_images.filesystems.fat_check import check_fat
+from mirror_custom_images.filesystems.fat_new_names import long_slots, short_slot
 
 from mirror.formats import FormatError
 
@@ -373,3 +375,22 @@ def test_a_tree_of_more_files_than_any_has_is_refused(small, monkeypatch):
     monkeypatch.setattr(fat_module, "MAX_ENTRIES", 2)
     with pytest.raises(FormatError, match=r"has more than 2 files"):
         read_all(small)
+
+
+def test_directories_in_each_other_without_end_are_refused_soon(tmp_path):
+    """Each is real: 4,000 of them, with names of 200 letters, in a chain."""
+    tree = plant(tmp_path / "tree", {"a": ""})
+    image = bytearray(fat(tmp_path / "f", tree, 20 * MIB, bits=16).read_bytes())
+    found = opened(image)
+    long = "n" * 200
+    slots = long_slots(long, b"NNNNNN~1   ")
+    for cluster in range(2, 4002):
+        poke_at = found.geometry.fat_at + 2 * cluster
+        struct.pack_into("<H", image, poke_at, 0xFFFF)
+        raw = slots + short_slot(b"NNNNNN~1   ", 0x10, cluster + 1, 0, 0)
+        image[found.geometry.at(cluster) : found.geometry.at(cluster) + len(raw)] = raw
+    raw = slots + short_slot(b"NNNNNN~1   ", 0x10, 2, 0, 0)
+    image[found.geometry.root_at : found.geometry.root_at + len(raw)] = raw
+    for ask in (lambda fat: list(fat.walk()), check_fat):
+        with pytest.raises(FormatError, match=r"directories in each other, 20 deep"):
+            ask(opened(image))

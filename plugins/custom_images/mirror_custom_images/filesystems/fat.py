@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MAX_DIRECTORY = 65_536 * SLOT
 """Bytes: no directory is larger by the format's own rules, and Linux reads none that is."""
-MAX_ENTRIES = 500_000
+MAX_ENTRIES = 100_000
 """Files and directories in one file system; an ESP has some hundred."""
 _MAX_PATH = 4096
 _MAX_READ = 128 * 1024**2
@@ -70,17 +70,24 @@ class Fat:
 
     def walk(self) -> Iterator[Entry]:
         """See `FileSystem.walk`."""
+        for slot, path in self.tree():
+            yield self._entry(slot, path)
+
+    def tree(self) -> Iterator[tuple[Slot | None, str]]:
+        """Yield each slot and its path, in the order of `walk`; the first, None, is the root."""
         seen = _Directories(self)
+        # The path of what is above, which all in a directory share: a long one is there once.
         waiting: list[tuple[Slot | None, str]] = [(None, "")]
         count = 0
         while waiting:
-            slot, path = waiting.pop()
-            yield self._entry(slot, path)
+            slot, above = waiting.pop()
+            path = _below(above, slot) if slot else ""
+            yield slot, path
             if slot is not None and not slot.is_dir:
                 continue
             seen.enter(slot, path)
             inside = sorted(self.slots(slot), key=_by_name, reverse=True)
-            waiting += [(each, _below(path, each)) for each in inside]
+            waiting += [(each, path) for each in inside]
             count += len(inside)
             if count > MAX_ENTRIES:
                 raise FormatError(f"has more than {MAX_ENTRIES:,} files")

@@ -32,14 +32,9 @@ def check_fat(fat: Fat) -> None:
     if geometry.root_cluster:
         for cluster in fat.table.chain(geometry.root_cluster):
             used.add(cluster)
-    waiting: list[tuple[Slot | None, str]] = [(None, "")]
-    while waiting:
-        directory, path = waiting.pop()
-        for slot in fat.slots(directory):
-            below = f"{path}/{slot.name}" if path else slot.name
-            _take(fat, slot, below, used)
-            if slot.is_dir:
-                waiting.append((slot, below))
+    for slot, path in fat.tree():
+        if slot is not None:
+            _take(fat, slot, path, used)
 
 
 def compare_tables(fat: Fat) -> None:
@@ -59,7 +54,7 @@ def compare_tables(fat: Fat) -> None:
 
 
 def clusters_of(fat: Fat, slot: Slot) -> list[int]:
-    """Return the clusters of a file, or of a directory and all below it."""
+    """Return the clusters of a file, or of a directory and all below it, in a FAT that is sound."""
     found: list[int] = []
     waiting = [slot]
     while waiting:
