@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from disk_builder import ESP, MIB, Slice, ext4, fat, gpt, plant, run, xfs
+from disk_builder import ESP, LVM, MIB, Slice, ext4, fat, gpt, plant, run, xfs
 from file_disk import FileDisk
+from lvm_builder import Logical, physical
 from mirror_custom_images.building.parallel_gzip import ParallelGzip
 from mirror_custom_images.building.root_tgz import build_root_tgz
 from mirror_custom_images.disks.containers import open_disk
@@ -275,6 +276,28 @@ def test_boot_and_the_esp_are_put_where_they_are_mounted(
     assert not [name for name in found if "hidden" in name or "below" in name or "lost" in name]
 
 
+@pytest.mark.slow
+def test_a_root_of_logical_volumes_is_put_together(tmp_path: Path) -> None:
+    """As the clouds have RHEL: the root on XFS with labels, and another volume for /var/log."""
+    files = _fstab("/dev/mapper/vg0-log /var/log ext4 defaults 0 0")
+    root = xfs(tmp_path / "root.img", plant(tmp_path / "t", {**files, "var/log/x/below": "x"}))
+    run("xfs_db", "-x", "-c", "path /bin/sh", "-c", "attr_set -s -v 30 selinux", root)
+    log = ext4(tmp_path / "log.img", plant(tmp_path / "l", {"messages": "m"}))
+    volumes = [Logical("log", log, [(0, 4)]), Logical("root", root, [(40, 39), (4, 36)])]
+    group = physical(tmp_path / "pv.img", volumes, 340 * MIB)
+    disk_file = gpt(tmp_path / "disk.img", [Slice(group, LVM)])
+    with FileDisk(disk_file) as disk:
+        (finding,) = build(disk, tmp_path / "root.tgz")
+    assert "/ from volume vg0/root, /var/log from volume vg0/log" in finding.message
+    found = members(tmp_path / "root.tgz")
+    assert found["./var/log/messages"][5] == b"m"
+    assert "./var/log/x" not in found
+    extended = found["./bin/sh"][-2]
+    assert isinstance(extended, dict)
+    assert len(extended["SCHILY.xattr.security.selinux"]) == 30
+    assert "RHT.security.selinux" in extended
+
+
 def test_what_is_mounted_from_elsewhere_is_told(tmp_path: Path) -> None:
     with three(tmp_path, "LABEL=data /srv ext4 defaults 0 0") as disk:
         _, finding = build(disk, tmp_path / "root.tgz")
@@ -328,6 +351,7 @@ def test_an_option_that_is_neither_is_refused(disk_image: Path, tmp_path: Path) 
         build(disk, tmp_path / "root.tgz", clean="maybe")
 
 
+@pytest.mark.slow
 def test_more_data_than_the_disk_has_is_refused(tmp_path: Path) -> None:
     """Files that share their blocks make an archive of any size out of a small disk."""
     names = [f"file-{number}" for number in range(3)]
