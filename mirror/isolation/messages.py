@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import msgspec
@@ -156,8 +157,22 @@ Reply = Ready | Inspection | Packages | Image | Step | Failed
 
 def frame(message: msgspec.Struct) -> bytes:
     """Return a message as it is sent. Raises `TypeError` or `ValueError` for what is no JSON."""
-    body = msgspec.json.encode(message)
+    body = msgspec.json.encode(message, enc_hook=_path_as_text)
     return HEAD.pack(len(body)) + body
+
+
+def _path_as_text(value: object) -> str:
+    """Write a path, which an order to build may have, as text. Raises `TypeError` for others."""
+    if isinstance(value, PurePath):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def path_of_text(kind: type, value: object) -> object:
+    """Read a path again. Raises `TypeError` for anything else that JSON has no word for."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"{kind.__name__} is no JSON")
 
 
 def read_frame(fd: int) -> bytes | None:

@@ -68,7 +68,9 @@ _MAX_WORDS = 2000
 """Characters of an error that a plugin raised."""
 
 _start = msgspec.json.Decoder(Start).decode
-_request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(
+    Request, dec_hook=messages.path_of_text
+)
 
 
 class TooMuch(Exception):

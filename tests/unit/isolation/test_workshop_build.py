@@ -61,7 +61,7 @@ async def build(tmp_path, install_plugin):
     async with Workshop(settings, plugins, scratch=scratch, readable=(given,)) as workshop:
 
         async def _build(do="", *, report=None, **options):
-            order = BuildOrder(ftype="root-tgz", options={"do": do, **options})
+            order = BuildOrder(ftype="root-tgz", hooks=given, options={"do": do, **options})
             return await workshop.build("builder", PRODUCT, given / "image.img", order, report)
 
         yield _build
@@ -76,6 +76,10 @@ async def test_an_image_is_taken_from_the_plugin(build, tmp_path):
     [finding] = built.findings
     assert finding.severity is Severity.NOTE
     assert finding.message.isprintable()
+
+
+async def test_the_hooks_are_a_path(build):
+    await build("assert [each.name for each in order.hooks.iterdir()] == [file.name]")
 
 
 async def test_how_far_it_is_is_said_on_the_way(build):
