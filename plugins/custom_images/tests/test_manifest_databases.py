@@ -135,6 +135,13 @@ def test_what_a_hostile_sqlite_defines_is_not_run(tmp_path):
     assert time.monotonic() - start < 10
 
 
+def test_a_sqlite_whose_schema_is_no_text(tmp_path):
+    data = bytearray(build.sqlite(tmp_path / "db", MANY))
+    at = data.index(b"CREATE TABLE Packages")
+    data[at + 8 : at + 12] = b"\0\0\0\x80"
+    refused(bytes(data), "can't be read")
+
+
 def test_a_loop_of_pages_ends(tmp_path):
     """A chain of pages that never ends, and one that is longer than it says."""
     data = bytearray(build.berkeley(tmp_path / "Packages", [build.header("a", size=30_000)]))

@@ -88,8 +88,9 @@ def _of_sqlite(file: Path) -> Iterator[bytes]:
                 if not isinstance(blob, bytes):
                     raise FormatError("has a package that is no header")
                 yield blob
-    except (sqlite3.Error, MemoryError, OverflowError) as error:
-        raise FormatError(f"can't be read: {error}") from error
+    except (sqlite3.Error, MemoryError, OverflowError, UnicodeDecodeError) as error:
+        # What SQLite says may quote the file, in any bytes.
+        raise FormatError(f"can't be read: {ascii(str(error)[:80])[1:-1]}") from error
 
 
 def _reads_only(action: int, first: str | None, *_: object) -> int:
