@@ -47,6 +47,7 @@ class Root(LazyGroup):
             "mirror.cli.verbs:serve",
             "Serve the channels until SIGTERM or Ctrl-C, then let transfers end.",
         ),
+        "image": ("mirror.cli.image:app", "Custom images: your own."),
         "schedule": ("mirror.cli.schedule:app", "The schedule: when `mirror serve` syncs."),
         "job": ("mirror.cli.job:app", "Jobs: syncs, past and present."),
         "snapshot": ("mirror.cli.snapshot:app", "Snapshots: what was published."),

@@ -1,4 +1,4 @@
-"""`mirror job`: the syncs that were asked for, that run, and that have ended."""
+"""`mirror job`: the work that was asked for, that runs, and that has ended."""
 
 from __future__ import annotations
 
@@ -204,6 +204,9 @@ def _summary(job: Job) -> str:
     result = msgspec.json.decode(job.result)
     if not result:
         return ""
+    if job.kind != "sync":
+        new = "" if result["is_new"] else "already there: "
+        return f"{new}{result['product']} {result['version']['name']}"
     left_out = len(result["left_out"]) + len(result["sources"])
     states = {"unchanged": "nothing new, at", "planned": "a dry run, at", "held": "held at"}
     at = states.get(result["status"], "at")

@@ -58,13 +58,17 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inspect(msgspec.Struct, frozen=True, tag=True):
-    """Validate a version's files, by item name; where no error is found, derive from them."""
+    """Validate a version's files, by item name; where no error is found, derive from them.
+
+    Errors whose codes are `accepted` do not count.
+    """
 
     distribution: str
     product: Product
     version: Version
     files: dict[str, str]
     scratch: str
+    accepted: tuple[str, ...] = ()
 
 
 class ListPackages(msgspec.Struct, frozen=True, tag=True):

@@ -195,7 +195,8 @@ def _inspect(distribution: Distribution, request: Inspect, files: Mapping[str, P
     product, version = request.product, request.version
     said = distribution.validate(product, version, files)
     findings = tuple(_each(said, Finding, MAX_FINDINGS, "findings"))
-    if any(each.severity is Severity.ERROR for each in findings):
+    errors = {each.code for each in findings if each.severity is Severity.ERROR}
+    if errors.difference(request.accepted):
         return Inspection(findings)
     derived = distribution.derive(product, version, files, Path(request.scratch))
     made = tuple(

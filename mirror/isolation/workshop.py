@@ -98,9 +98,17 @@ class Workshop:
         self._pool.close()
 
     async def inspect(
-        self, distribution: str, product: Product, version: Version, files: Mapping[str, Path]
+        self,
+        distribution: str,
+        product: Product,
+        version: Version,
+        files: Mapping[str, Path],
+        *,
+        accepted: tuple[str, ...] = (),
     ) -> Inspected:
         """Let the plugin validate a version, and derive from it where it finds no error.
+
+        Errors whose codes are `accepted` do not keep it from deriving.
 
         Raises `PluginError`, `PluginLimitExceeded`, `PluginCrashed`, `PluginTrespassed` and
         `DerivedRefused`.
@@ -109,7 +117,8 @@ class Workshop:
         def work(turn: Turn) -> Inspected:
             with self._pool.process(turn, plugin, about) as (process, ask):
                 folder = process.new_folder()
-                request = Inspect(distribution, product, version, given, os.fspath(folder))
+                at = os.fspath(folder)
+                request = Inspect(distribution, product, version, given, at, accepted)
                 return self._taken(ask(request, Inspection), folder, about)
 
         plugin, about = self._about(distribution, product, version)

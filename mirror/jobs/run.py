@@ -1,4 +1,4 @@
-"""Run one job in this process: wait for its turn, sync, write down how it went."""
+"""Run one job in this process, and write down how it went: a sync, or what else there is to do."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
@@ -22,10 +22,14 @@ from mirror.sync.result import finding_lines, first_findings
 from mirror.sync.run import SyncOptions, run_sync
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from mirror.model import Job
     from mirror.sync.events import Emit, Event
     from mirror.sync.result import SyncResult
     from mirror.sync.run import Tools
+
+T = TypeVar("T")
 
 _MOST_FINDINGS = 50
 """Findings that are logged one by one."""
@@ -39,11 +43,24 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-async def run_job(tools: Tools, job: Job, emit: Emit, *, stopped: JobState) -> SyncResult:
+@dataclass(frozen=True)
+class Work(Generic[T]):
+    """What the jobs of a kind do.
+
+    `run` does it, and sets the job's state meanwhile; `end` records what came of it; `left` says
+    what is left of one that was stopped.
+    """
+
+    run: Callable[[Tools, Recorder, Emit], Awaitable[T]]
+    end: Callable[[Recorder, T], Awaitable[None]]
+    left: str
+
+
+async def run_job(tools: Tools, job: Job, emit: Emit, *, stopped: JobState, work: Work[T]) -> T:
     """Run a job that this process holds, and record it in its row until it has ended.
 
     `stopped` is the state in which it ends when this coroutine is cancelled: `cancelled` if a
-    person did that, `interrupted` if the server stops. Raises what the sync raises, and `Cancelled`
+    person did that, `interrupted` if the server stops. Raises what the work raises, and `Cancelled`
     when the row asks for the end.
     """
     logs.job_id.set(job.id)
@@ -53,15 +70,18 @@ async def run_job(tools: Tools, job: Job, emit: Emit, *, stopped: JobState) -> S
         recorder.emit(event)
         emit(event)
 
-    sync = asyncio.create_task(_in_turn(tools, recorder, both))
-    writer = asyncio.create_task(recorder.keep_writing(sync.cancel))
+    async def do() -> T:
+        return await work.run(tools, recorder, both)
+
+    doing = asyncio.create_task(do())
+    writer = asyncio.create_task(recorder.keep_writing(doing.cancel))
     try:
-        result = await sync
+        result = await doing
     except asyncio.CancelledError:
         if not recorder.cancelled:
-            await _stop(recorder, stopped)
+            await _stop(recorder, stopped, work.left)
             raise
-        await _stop(recorder, JobState.CANCELLED)
+        await _stop(recorder, JobState.CANCELLED, work.left)
         raise Cancelled(f"job {job.id} was cancelled") from None
     except MirrorError as error:
         await _fail(recorder, error)
@@ -70,7 +90,7 @@ async def run_job(tools: Tools, job: Job, emit: Emit, *, stopped: JobState) -> S
         await _fail(recorder, MirrorError(f"unexpected: {type(error).__name__}: {error}"))
         raise
     else:
-        await _succeed(recorder, result)
+        await work.end(recorder, result)
         return result
     finally:
         writer.cancel()
@@ -149,14 +169,18 @@ def _say_findings(recorder: Recorder, result: SyncResult) -> None:
         recorder.say(f"found: {more} findings more: {where}", "warning", last=True)
 
 
+SYNC = Work(_in_turn, _succeed, "what has come is kept for the next sync")
+"""Bring a channel up to date."""
+
+
 async def _fail(recorder: Recorder, error: MirrorError) -> None:
     recorder.say(f"failed: {error.what} [{error.code}]", "error", last=True)
     await recorder.end(JobState.FAILED, error=problem_of(error))
 
 
-async def _stop(recorder: Recorder, state: JobState) -> None:
-    """Record that it was stopped; what has come stays, and the next sync goes on from there."""
-    recorder.say(f"{state}; what has come is kept for the next sync", "warning", last=True)
+async def _stop(recorder: Recorder, state: JobState, left: str) -> None:
+    """Record that it was stopped, and what is left of it."""
+    recorder.say(f"{state}; {left}", "warning", last=True)
     number = recorder.job.id
     error: MirrorError = (
         JobInterrupted(f"the server was stopped while job {number} ran")

@@ -193,6 +193,8 @@ def _events_of(mirror: Mirror, number: int) -> Iterator[Event]:
     switches = [e for e in mirror.store.channels.history(asked.channel) if e.job == number]
     for each in switches:
         yield _published(asked.channel, each, "sync")
+    if job.kind != "sync":
+        return
     result = msgspec.json.decode(job.result, type=_Result | None) or _Result()
     last = switches[-1].snapshot if switches else ""
     yield SyncFinished(

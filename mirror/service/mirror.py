@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from mirror.service.announce import Announcer
     from mirror.service.audit import Audit
     from mirror.service.channels import Channels
+    from mirror.service.custom_images import CustomImages
     from mirror.service.images import Images
     from mirror.service.jobs import Jobs
+    from mirror.service.pushing import Pushing
     from mirror.service.schedule import Scheduling
     from mirror.service.selections import Selections
     from mirror.service.snapshots import Snapshots
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from mirror.service.storage import Storage
     from mirror.service.syncs import Syncs
     from mirror.service.tokens import Tokens
+    from mirror.service.uploading import Uploading
     from mirror.service.wishes import Wishing
     from mirror.settings import Settings
     from mirror.signing.key import SigningKey
@@ -158,6 +161,27 @@ class Mirror:
         from mirror.service.images import Images
 
         return Images(self)
+
+    @cached_property
+    def custom_images(self) -> CustomImages:
+        """The operator's own images."""
+        from mirror.service.custom_images import CustomImages
+
+        return CustomImages(self)
+
+    @cached_property
+    def uploading(self) -> Uploading:
+        """Custom images that come in over the network."""
+        from mirror.service.uploading import Uploading
+
+        return Uploading(self)
+
+    @cached_property
+    def pushing(self) -> Pushing:
+        """Custom images that go to MAAS regions."""
+        from mirror.service.pushing import Pushing
+
+        return Pushing(self)
 
     @cached_property
     def syncs(self) -> Syncs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta  # (msgspec looks at them)
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from mirror.publish.retention import Fate  # noqa: TC001  (msgspec looks at it)
 from mirror.store.gc import Dropped  # noqa: TC001  (msgspec looks at it)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mirror.service.mirror import Mirror
     from mirror.sync.events import Emit
     from mirror.sync.repair import RepairReport
@@ -119,15 +121,15 @@ class Storage:
         `by` is who asked ('' for the mirror itself, after a sync). Deletes only, so it needs no
         space. Raises `Busy` while a sync runs, and `SnapshotInvalid`.
         """
-        from mirror.store import content_lock
         from mirror.store.gc import collect
 
         mirror = self._mirror
         chosen = mirror.settings.store.grace if grace is None else grace
-        with nullcontext() if dry_run else content_lock(mirror.settings.data_dir):
+        with nullcontext() if dry_run else self._alone():
             fates = self.expire()
             gone = [fate.snapshot for fate in fates if fate.goes]
-            found = collect(mirror.store, grace=chosen, dry_run=dry_run, gone=gone)
+            keep = set(mirror.custom_images.blobs_held())
+            found = collect(mirror.store, grace=chosen, dry_run=dry_run, keep=keep, gone=gone)
             if not dry_run:
                 self._forget(found.removed, {fate.snapshot: fate.why for fate in fates}, by)
                 mirror.catalog.tallies.add({GC_BLOBS: found.blobs, GC_BYTES: found.bytes})
@@ -145,6 +147,19 @@ class Storage:
             young_bytes=found.young_bytes,
             dropped=found.dropped,
         )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no sync run, and no custom image be kept, meanwhile. Raises `Busy`."""
+        from mirror.intake.keep import IMAGES_LOCK
+        from mirror.store import content_lock
+        from mirror.store.locks import file_lock
+
+        with (
+            content_lock(self._mirror.settings.data_dir),
+            file_lock(self._mirror.dir.root / IMAGES_LOCK),
+        ):
+            yield
 
     def tidy(self, *, published: bool) -> None:
         """Do what gc does if there is cause: after a sync, which it never makes fail.

@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from mirror.jobs.presence import Presence
     from mirror.model import Job
     from mirror.service.mirror import Mirror
-    from mirror.sync.events import Emit
+    from mirror.sync.events import Emit, Event
     from mirror.sync.result import SyncResult
     from mirror.sync.run import SyncOptions, Tools
+
+
+IMAGE_JOB = "image"
+"""The kind of a job that takes a custom image in."""
+
+
+def unheard(event: Event) -> None:
+    """Say nothing to anyone: the job's log has it."""
 
 
 class Syncs:
@@ -34,17 +42,19 @@ class Syncs:
         `Busy`, which names the job. Otherwise raises what `sync.run` does, and `Cancelled`.
         """
         from mirror.jobs.presence import Presence
-        from mirror.jobs.run import run_job
+        from mirror.jobs.run import SYNC, run_job
 
         if not options.wait:
             await asyncio.to_thread(self._check_free)
         with Presence(self._mirror.settings.data_dir) as presence:
             job = await asyncio.to_thread(self._add, options, by, reason, presence)
             try:
-                result = await run_job(self._tools(), job, emit, stopped=JobState.CANCELLED)
+                result = await run_job(
+                    self._tools(), job, emit, stopped=JobState.CANCELLED, work=SYNC
+                )
             finally:
                 await asyncio.to_thread(self._mirror.announcer.job_ended, job.id)
-        await self._tidy(result)
+        await self.tidy(result)
         return result
 
     async def run_queued(self, number: int) -> bool:
@@ -54,14 +64,20 @@ class Syncs:
         When this is cancelled, the job was interrupted: the server stops. Raises as `run` does.
         """
         from mirror.jobs.presence import Presence
-        from mirror.jobs.run import run_job
+        from mirror.jobs.run import SYNC, run_job
 
+        tools, stopped = self._tools(), JobState.INTERRUPTED
         with Presence(self._mirror.settings.data_dir) as presence:
             job = await asyncio.to_thread(self._claim, number, presence)
             if job is None:
                 return False
-            result = await run_job(self._tools(), job, lambda _: None, stopped=JobState.INTERRUPTED)
-        await self._tidy(result)
+            if job.kind == IMAGE_JOB:
+                work = self._mirror.custom_images.work
+                taken = await run_job(tools, job, unheard, stopped=stopped, work=work)
+                result = taken.published
+            else:
+                result = await run_job(tools, job, unheard, stopped=stopped, work=SYNC)
+        await self.tidy(result)
         return True
 
     def refuse(self, number: int, error: MirrorError) -> None:
@@ -121,9 +137,9 @@ class Syncs:
         )
         return job if jobs.update(job, only=(JobState.QUEUED,)) else None
 
-    async def _tidy(self, result: SyncResult) -> None:
-        """Let snapshots and files go that nothing needs any more."""
-        if result.status in {"published", "unchanged"}:
+    async def tidy(self, result: SyncResult | None) -> None:
+        """Let snapshots and files go that nothing needs after a sync (None: there was none)."""
+        if result is not None and result.status in {"published", "unchanged"}:
             published = result.status == "published"
             await asyncio.to_thread(self._mirror.storage.tidy, published=published)
 

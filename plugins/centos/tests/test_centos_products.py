@@ -9,7 +9,7 @@ from mirror_centos.images import CentosImages
 from mirror_centos.releases import LAST_DAYS, last_day, release_of
 from mirror_centos.settings import CentosSettings
 
-from mirror.api import Item, Product, Severity, Version
+from mirror.api import CUSTOM_CONTENT_ID, Item, Product, Severity, Version
 from mirror.plugin_manager import load_plugins
 
 IMAGES = CentosImages(CentosSettings())
@@ -74,6 +74,8 @@ def test_what_is_claimed():
     assert IMAGES.claims(product("8"))
     assert not IMAGES.claims(product("8", os="rhel"))
     assert not IMAGES.claims(Product("p", "c", {}, ()))
+    own = product("8")
+    assert not IMAGES.claims(Product(own.name, CUSTOM_CONTENT_ID, own.attributes, ()))
 
 
 @pytest.mark.parametrize(

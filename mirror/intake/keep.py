@@ -1,0 +1,130 @@
+"""Keep an image that was found good: its files in the store, its version in the catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from mirror.catalog.validations import Validation, content_digest
+from mirror.images.declaration import Declaration, product_name, root_item
+from mirror.images.records import ImageVersion, MadeFrom, change_image, find_image, with_version
+from mirror.images.versions import next_version
+from mirror.intake.look import distribution_of
+from mirror.intake.order import Taken
+from mirror.intake.receive import Digested  # noqa: TC001  (a NamedTuple names it)
+from mirror.model import Finding, Version, utcnow
+from mirror.store.locks import file_lock
+from mirror.sync.derived import store_derived
+from mirror.sync.validate import judges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from mirror.images.records import CustomImage
+    from mirror.intake.order import TakeOrder
+    from mirror.isolation.workshop import Inspected
+    from mirror.model import Item
+    from mirror.sync.situation import Tools
+
+IMAGES_LOCK = "images.lock"
+"""Below the data directory: who holds it keeps an image, or drops files that nothing needs."""
+
+
+class Good(NamedTuple):
+    """An image that was looked into and found good."""
+
+    declaration: Declaration
+    digested: Digested
+    findings: tuple[Finding, ...]
+    made_from: MadeFrom | None
+
+
+def keep_image(
+    file: Path, good: Good, inspected: Inspected, order: TakeOrder, tools: Tools
+) -> Taken:
+    """Make a version of it; the file is gone afterwards. Blocks.
+
+    Of two for one name, each gets a version, one after the other; of two of the same file, one.
+    Raises `DerivedRefused`, and the errors of the disk.
+    """
+    declaration, (sha256, size) = good.declaration, good.digested
+    with file_lock(tools.store.dir.root / IMAGES_LOCK):
+        again = same_again(declaration, sha256, order, tools)
+        if again is not None:
+            return again
+        name = following_version(declaration, tools)
+        root = root_item(declaration, name, sha256, size)
+        about = f"{declaration.name} {name}"
+        derived = store_derived(inspected, Version(name, (root,)), tools.store.blobs, about)
+        tools.store.blobs.adopt(file, sha256)
+        version = ImageVersion(
+            name=name,
+            items=(root, *_beside(root, derived)),
+            at=utcnow(),
+            by=order.by,
+            judge=judges(tools.plugins)[distribution_of(declaration, tools.plugins)],
+            findings=good.findings,
+            accepted=order.accept,
+            made_from=good.made_from,
+        )
+        _write_down(declaration, version, order, tools)
+    product = product_name(declaration)
+    return Taken(product=product, declaration=declaration, version=version, is_new=True)
+
+
+def same_again(
+    declaration: Declaration, sha256: str, order: TakeOrder, tools: Tools
+) -> Taken | None:
+    """Return the newest version, if it is this very file; what is said of it may be new."""
+    catalog = tools.catalog
+    image = find_image(catalog, product_name(declaration))
+    newest = image.versions[-1] if image is not None and image.versions else None
+    if image is None or newest is None or newest.root.sha256 != sha256:
+        return None
+    if not all(tools.store.blobs.has(item.sha256) for item in newest.items):
+        return None
+    after = msgspec.structs.replace(image, declaration=declaration, keep=order.keep or image.keep)
+    if after != image:
+        change_image(catalog, image.product, lambda _: after)
+        catalog.audit.record(order.by, "image.set", image.product, image, after)
+    return Taken(product=image.product, declaration=declaration, version=newest, is_new=False)
+
+
+def following_version(declaration: Declaration, tools: Tools) -> str:
+    """Return the name that the next version of an image gets."""
+    image = find_image(tools.catalog, product_name(declaration))
+    return next_version(image.newest if image else "", utcnow().date())
+
+
+def _write_down(
+    declaration: Declaration, version: ImageVersion, order: TakeOrder, tools: Tools
+) -> None:
+    catalog, usual = tools.catalog, tools.settings.images.keep
+    product = product_name(declaration)
+    digest = content_digest(Version(version.name, version.items))
+    catalog.validations.record(
+        [Validation(product, version.name, digest, version.judge, version.findings)]
+    )
+
+    def change(image: CustomImage | None) -> CustomImage:
+        if image is not None and order.keep:
+            image = msgspec.structs.replace(image, keep=order.keep)
+        changed = with_version(image, declaration, version, order.keep or usual)
+        return msgspec.structs.replace(changed, keep=order.keep or changed.keep)
+
+    change_image(catalog, product, change)
+    catalog.audit.record(order.by, "image.add", f"{product} {version.name}", None, version)
+
+
+def _beside(root: Item, derived: Iterable[Item]) -> tuple[Item, ...]:
+    """Return derived items in the folder of the root item.
+
+    They were made for a version that may have another name by now.
+    """
+    folder = root.path.rpartition("/")[0]
+    return tuple(
+        msgspec.structs.replace(each, path=f"{folder}/{each.path.rpartition('/')[2]}")
+        for each in derived
+    )
