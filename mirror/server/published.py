@@ -83,7 +83,10 @@ def load_tree(store: Store, snapshot_id: str) -> Tree:
     def read(ref: FileRef) -> bytes:
         return store.blobs.path(ref.sha256).read_bytes()
 
-    return build_tree(snapshot_id, store.snapshots.load(snapshot_id), read)
+    snapshot = store.snapshots.load(snapshot_id)
+    if snapshot.views and not store.restricted.root.exists():
+        store.restore_marks()  # the directory came out of a backup without them
+    return build_tree(snapshot_id, snapshot, read)
 
 
 def refresh(store: Store, before: Published, grace: timedelta, now: datetime) -> Published:
