@@ -24,21 +24,6 @@ if TYPE_CHECKING:
     from mirror.push.region import Answer, Region
     from mirror.sync.events import Emit
 
-UPLOAD_TYPES = {
-    "root-tgz": "tgz",
-    "root-tbz": "tbz",
-    "root-txz": "txz",
-    "root-dd": "ddtgz",
-    "root-dd.tar": "ddtar",
-    "root-dd.raw": "ddraw",
-    "root-dd.gz": "ddgz",
-    "root-dd.bz2": "ddbz2",
-    "root-dd.xz": "ddxz",
-    "root-dd.tar.bz2": "ddtbz",
-    "root-dd.tar.xz": "ddtxz",
-}
-"""What the API calls the file types that it takes; a squashfs is none of them."""
-
 _SMALLEST_PIECE = 64 * 1024
 _BAD_REQUEST, _TOO_LARGE = 400, 413
 _LONGEST_WAIT = 30.0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.errors import LicenceWithheld, RegionRefused
+from mirror.formats import upload_type
 from mirror.images.declaration import Wanted, declared
 from mirror.model import Licence
 from mirror.push.upload import Delivered, Outgoing
@@ -95,11 +96,9 @@ def outgoing_of(image: CustomImage, version: str, *, keep_old: bool) -> Outgoing
 
     Raises `RegionRefused` for a type that it does not take.
     """
-    from mirror.push.upload import UPLOAD_TYPES
-
     declaration, root = image.declaration, image.version(version).root
-    filetype = UPLOAD_TYPES.get(declaration.ftype)
-    if filetype is None:
+    filetype = upload_type(declaration.ftype)
+    if not filetype:
         raise RegionRefused(
             f"{declaration.name}: MAAS takes no {declaration.ftype} over its API",
             remedy="Add the image as a root-tgz or as a disk image, and push that.",

@@ -12,6 +12,7 @@ import binascii
 import hashlib
 from contextlib import asynccontextmanager
 from email.utils import format_datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -28,6 +29,7 @@ from mirror.errors import (
 )
 from mirror.server.access import require
 from mirror.server.api.dispatch import who_asks
+from mirror.server.api.read_ahead import Body, reading_ahead
 from mirror.uploads.receive import CHECKSUMS, receive
 
 if TYPE_CHECKING:
@@ -43,8 +45,6 @@ VERSION = "1.0.0"
 BASE = "/api/v1/uploads"
 _EXTENSIONS = "creation,creation-with-upload,checksum,expiration,termination"
 _OFFSET_TYPE = "application/offset+octet-stream"
-_BATCH = 4 * 1024 * 1024
-"""Bytes that are gathered before a thread writes them."""
 _MOST_METADATA = 16 * 1024
 _NUMBER_DIGITS = 15
 _PRECONDITION = 412
@@ -83,6 +83,10 @@ class UploadRoutes:
         return _answer(204, headers)
 
     async def _create(self, request: web.Request) -> web.Response:
+        async with reading_ahead(request) as body:
+            return await self._created(request, body)
+
+    async def _created(self, request: web.Request, body: Body) -> web.Response:
         principal = await _allowed(request)
         _check_version(request)
         if "Upload-Defer-Length" in request.headers:
@@ -94,8 +98,8 @@ class UploadRoutes:
             lambda: uploading.begin(length, metadata, by=principal.actor)
         )
         offset = 0
-        if request.content_type == _OFFSET_TYPE and request.can_read_body:
-            offset = await self._take(uploading, upload, 0, request)
+        if request.content_type == _OFFSET_TYPE:
+            offset = await self._take(uploading, upload, 0, request, body)
         upload = await self._finish(uploading, upload, offset)
         headers = {hdrs.LOCATION: f"{BASE}/{upload.id}", "Upload-Offset": str(offset)}
         return _answer(201, headers | self._state(uploading, upload))
@@ -122,10 +126,15 @@ class UploadRoutes:
         return web.Response(body=body, content_type="application/json")
 
     async def _patch(self, request: web.Request) -> web.Response:
+        async with reading_ahead(request) as body:
+            return await self._patched(request, body)
+
+    async def _patched(self, request: web.Request, body: Body) -> web.Response:
         uploading, upload = await self._found(request)
         if request.content_type != _OFFSET_TYPE:
             raise UploadTypeWrong(f"the body of a PATCH is {_OFFSET_TYPE}")
-        offset = await self._take(uploading, upload, _number(request, "Upload-Offset"), request)
+        begin = _number(request, "Upload-Offset")
+        offset = await self._take(uploading, upload, begin, request, body)
         upload = await self._finish(uploading, upload, offset)
         return _answer(204, {"Upload-Offset": str(offset)} | self._state(uploading, upload))
 
@@ -147,17 +156,12 @@ class UploadRoutes:
         return uploading, await self._dispatch.in_thread(lambda: uploading.find(number))
 
     async def _take(
-        self, uploading: Uploading, upload: Upload, offset: int, request: web.Request
+        self, uploading: Uploading, upload: Upload, offset: int, request: web.Request, body: Body
     ) -> int:
         """Add the body to the upload, as far as it comes; return where the upload is then."""
         checksum = read_checksum(request.headers.get("Upload-Checksum", ""))
         async with self._receiving(uploading, upload, offset) as receiver:
-            try:
-                await self._pass_on(request, receiver, checksum)
-            except ConnectionError:
-                if checksum is not None:  # a part of the piece can't be checked
-                    await self._dispatch.in_thread(receiver.take_back)
-                raise
+            await self._pass_on(body, receiver, checksum)
         return receiver.offset
 
     @asynccontextmanager
@@ -176,26 +180,17 @@ class UploadRoutes:
             leave = self._dispatch.in_thread(lambda: context.__exit__(None, None, None))
             await asyncio.shield(leave)
 
-    async def _pass_on(
-        self, request: web.Request, receiver: Receiver, checksum: Checksum | None
-    ) -> None:
-        gathered = bytearray()
-
-        def add() -> None:
+    async def _pass_on(self, body: Body, receiver: Receiver, checksum: Checksum | None) -> None:
+        def add(data: bytes) -> None:
             if checksum is not None:
-                checksum.hash.update(gathered)
-            receiver.add(bytes(gathered))
-            gathered.clear()
+                checksum.hash.update(data)
+            receiver.add(data)
 
-        try:
-            async for piece in request.content.iter_any():
-                gathered += piece
-                if len(gathered) >= _BATCH:
-                    await self._dispatch.in_thread(add)
-        finally:
-            if gathered:
-                await asyncio.shield(self._dispatch.in_thread(add))
-        if checksum is not None and checksum.hash.digest() != checksum.expected:
+        while data := await body.take():
+            await asyncio.shield(self._dispatch.in_thread(partial(add, data)))
+        if checksum is None:
+            return
+        if checksum.hash.digest() != checksum.expected:  # or a part of the piece did not come
             await self._dispatch.in_thread(receiver.take_back)
             raise ChecksumMismatch("the piece is not what its Upload-Checksum says")
 
