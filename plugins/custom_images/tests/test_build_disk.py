@@ -16,7 +16,7 @@ from zstandard import ZstdCompressor
 
 from mirror.api import BuildRefused, Severity
 from mirror.formats import FormatError, identify
-from mirror.testing.artefacts import efi_binary, noise
+from mirror.testing.artefacts import efi_binary, noise, squashfs
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_shrinking(with_gpt):
     built = build(with_gpt, ftype="root-dd.gz", shrink="yes")
     [finding] = built.findings
     assert finding.code == "custom-images-disk-shrunk"
-    assert "made 6 MiB long, of 14" in finding.message
+    assert "shrunk from 14 MiB to 6" in finding.message
     made = unpacked(built)
     assert made.stat().st_size == 6 * MIB == built.attributes["raw_size"]
     check_table(made, with_gpt)
@@ -409,3 +409,27 @@ def test_an_installer_is_no_image(tmp_path):
     with pytest.raises(BuildRefused, match="iso9660") as refused:
         build(file, "windows/win2022")
     assert "Packer" in refused.value.remedy
+
+
+def test_a_vmdk_is_for_another_tool(disk, tmp_path):
+    file = tmp_path / "disk.vmdk"
+    run("qemu-img", "convert", "-O", "vmdk", disk, file)
+    with pytest.raises(BuildRefused, match="vmdk") as refused:
+        build(file)
+    assert "qemu-img convert" in refused.value.remedy
+
+
+def test_a_squashfs_is_good_as_it_is(tmp_path):
+    file = tmp_path / "squashfs"
+    file.write_bytes(squashfs("root", 64 << 10))
+    with pytest.raises(BuildRefused, match="nothing to build") as refused:
+        build(file)
+    assert refused.value.remedy == "Add it as it is."
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"<html>log in</html>" * 99])
+def test_what_is_no_image(content, tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    with pytest.raises(FormatError):
+        build(file)

@@ -51,7 +51,9 @@ def fitted(disk: Disk, *, shrink: bool, mend: bool) -> tuple[Disk, list[Finding]
     if not patches:
         return disk, []
     what = wrong[0].message.partition("`mirror image build`")[0].rstrip(" ;:")
-    return Overlay(disk, size, patches), [_note("gpt-mended", f"mended, as {what}")]
+    return Overlay(disk, size, patches), [
+        _note("gpt-mended", f"its GPT was written anew, as {what}")
+    ]
 
 
 def _check_whole(disk: Disk, table: PartitionTable) -> None:
@@ -83,7 +85,7 @@ def _shrunk(disk: Disk, table: PartitionTable) -> tuple[Disk, list[Finding]]:
                 "it can't be shrunk: it has an MBR of other partitions in front of its GPT",
                 "Leave out shrink=yes, or make the partition table anew with sgdisk.",
             )
-    said = f"made {_mib(size)} MiB long, of {_mib(disk.size)}: behind its last partition it ends"
+    said = f"shrunk from {_mib(disk.size)} MiB to {_mib(size)}: it ends behind its last partition"
     return Overlay(disk, size, patches), [_note("disk-shrunk", said)]
 
 
