@@ -105,3 +105,33 @@ def test_hold(synced, mut):
 def test_a_pin_without_a_version_is_wrong_usage(synced):
     ran = synced("channel", "pin", "stable", "20250615")
     assert (ran.status, "[MIR-111]" in ran.err) == (2, True)
+
+
+def test_which_licences_a_channel_allows(synced):
+    def shown():
+        return synced("channel", "show", "stable", "--json").json()["channel"]["licences"]
+
+    assert shown() == []
+    assert synced("channel", "allow", "stable", "proprietary").status == 0
+    assert "proprietary images" in synced("channel", "allow", "stable", "proprietary").err
+    both = synced("channel", "allow", "stable", "subscription", "--json").json()
+    assert both == {"channel": "stable", "licences": ["proprietary", "subscription"]}
+    assert shown() == ["proprietary", "subscription"]
+    assert [each["licences"] for each in synced("channel", "list", "--json").json()] == [shown()]
+    assert "licences that it allows: proprietary, subscription" in (
+        synced("channel", "show", "stable").out
+    )
+    assert synced("channel", "disallow", "stable", "proprietary").status == 0
+    assert "free images only" in synced("channel", "disallow", "stable", "subscription").err
+    assert shown() == []
+    wrong = synced("channel", "allow", "stable", "everything")
+    assert (wrong.status, "proprietary, subscription" in wrong.err) == (2, True)
+    assert synced("channel", "allow", "nothing", "proprietary").status == 1
+    entries = synced("audit", "list", "--action", "channel.licences", "--json").json()
+    assert [each["after"] for each in entries] == [
+        [],
+        ["subscription"],
+        ["proprietary", "subscription"],
+        ["proprietary"],
+    ]
+    assert synced("audit", "list", "--action", "download", "--json").json() == []

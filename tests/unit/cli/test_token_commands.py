@@ -153,3 +153,23 @@ def test_settings_reach_the_server(cli, free_port):
     refused = cli("serve")
     assert refused.status == 2
     assert "tls_certificate" in refused.err
+
+
+def test_licences(cli):
+    made = cli("token", "create", "x", "--role", "reader", "--licence", "proprietary", "--json")
+    assert made.json()["token"]["licences"] == ["proprietary"]
+    both = ("--licence", "subscription", "--licence", "proprietary")
+    said = cli("token", "create", "y", "--role", "admin", *both).err
+    assert "proprietary and subscription images" in said
+    cli("token", "create", "z", "--role", "admin")
+    rows = [line.split() for line in cli("token", "list").out.splitlines()]
+    assert [row[4] for row in rows] == [
+        "LICENCES",
+        "proprietary",
+        "proprietary,subscription",
+        "none",
+    ]
+    for word in ("free", "all", ""):
+        refused = cli("token", "create", "x", "--role", "reader", "--licence", word)
+        assert refused.status == 2
+        assert "proprietary, subscription" in refused.err

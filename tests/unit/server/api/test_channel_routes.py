@@ -134,3 +134,23 @@ def test_a_token_for_one_channel(api):
     assert ask("PUT", "/schedule", json={}) == (403, "MIR-803")
     assert ask("POST", "/storage:gc", json={"dry_run": True}) == (403, "MIR-803")
     assert ask("DELETE", "/boot-sources/main") == (403, "MIR-803")
+
+
+def test_which_licences_a_channel_allows(api):
+    path = "/channels/candidate/licences"
+    assert api.get(path) == {"licences": []}
+    assert api.get("/channels/candidate")["licences"] == []
+    both = ["proprietary", "subscription"]
+    done = api("PUT", path, json={"licences": both[::-1]})
+    assert (done.status_code, done.json()) == (200, {"licences": both})
+    assert api.get("/channels/candidate")["licences"] == both
+    assert api("PUT", path, json={"licences": both}).headers["ETag"] == done.headers["ETag"]
+    [entry] = api.get("/audit?action=channel.licences&limit=1")["items"]
+    assert (entry["subject"], entry["before"], entry["after"]) == ("candidate", [], both)
+    assert api("PUT", path, json={"licences": ["proprietary"]}).json() == {"licences": both[:1]}
+    late = {"If-Match": done.headers["ETag"]}
+    assert api("PUT", path, json={"licences": []}, headers=late).status_code == 412
+    for wrong in ("free", "all", "", 1):
+        assert api("PUT", path, json={"licences": [wrong]}).status_code == 400
+    assert api("PUT", "/channels/nothing/licences", json={"licences": []}).status_code == 404
+    assert api("PUT", path, json={"licences": []}).json() == {"licences": []}

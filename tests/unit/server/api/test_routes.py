@@ -5,6 +5,8 @@ from __future__ import annotations
 import requests
 from api_harness import sync
 
+from mirror.model import Role
+
 
 def test_storage(api):
     state = api.get("/storage")
@@ -57,3 +59,17 @@ def test_what_the_api_changes_the_next_sync_sees(api, images):
     before = api.get("/channels/stable")
     after = sync(api.mirror)
     assert api.get("/channels/stable")["snapshot"] == after != before["snapshot"]
+
+
+def test_a_token_passes_on_the_licences_that_it_has_and_no_others(api):
+    wanted = {"name": "x", "role": "admin", "licences": ["proprietary"]}
+    refused = api("POST", "/tokens", json=wanted)
+    assert (refused.status_code, refused.json()["code"]) == (403, "MIR-806")
+    assert api("POST", "/tokens", json={**wanted, "licences": ["free"]}).status_code == 400
+    held = api.mirror.tokens.create("licensed", Role.ADMIN, licences=["proprietary"], by="test")
+    api.tokens["licensed"] = held.secret
+    made = api("POST", "/tokens", json=wanted, token="licensed")
+    assert made.status_code == 201, made.text
+    assert made.json()["token"]["licences"] == ["proprietary"]
+    more = {**wanted, "licences": ["proprietary", "subscription"]}
+    assert api("POST", "/tokens", json=more, token="licensed").json()["code"] == "MIR-806"
