@@ -16,6 +16,8 @@ from mirror.model import Licence
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from mirror.model import Product
+
 GRANTABLE = tuple(sorted(each.value for each in Licence if each is not Licence.FREE))
 """What a token can have and a channel can allow."""
 
@@ -30,6 +32,11 @@ def may_have(needed: str, licences: Collection[str]) -> bool:
         all(word in GRANTABLE and word in licences for word in each.split("+"))
         for each in needed.split("|")
     )
+
+
+def needed_for(product: Product) -> str:
+    """Return what one needs to have the files of a product."""
+    return FREE if product.licence is Licence.FREE else product.licence.value
 
 
 def needs_any(needed: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from mirror.images.versions import next_version
 from mirror.intake.look import distribution_of
 from mirror.intake.order import Taken
 from mirror.intake.receive import Digested  # noqa: TC001  (a NamedTuple names it)
-from mirror.model import Finding, Version, utcnow
+from mirror.model import Finding, Licence, Version, utcnow
 from mirror.store.locks import file_lock
 from mirror.sync.derived import store_derived
 from mirror.sync.validate import judges
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mirror.intake.order import TakeOrder
     from mirror.isolation.workshop import Inspected
     from mirror.model import Item
+    from mirror.store import Store
     from mirror.sync.situation import Tools
 
 IMAGES_LOCK = "images.lock"
@@ -58,10 +59,12 @@ def keep_image(
         root = root_item(declaration, name, sha256, size)
         about = f"{declaration.name} {name}"
         derived = store_derived(inspected, Version(name, (root,)), tools.store.blobs, about)
+        items = (root, *_beside(root, derived))
+        restrict(declaration, items, tools.store)
         tools.store.blobs.adopt(file, sha256)
         version = ImageVersion(
             name=name,
-            items=(root, *_beside(root, derived)),
+            items=items,
             at=utcnow(),
             by=order.by,
             judge=judges(tools.plugins)[distribution_of(declaration, tools.plugins)],
@@ -72,6 +75,13 @@ def keep_image(
         _write_down(declaration, version, order, tools)
     product = product_name(declaration)
     return Taken(product=product, declaration=declaration, version=version, is_new=True)
+
+
+def restrict(declaration: Declaration, items: Iterable[Item], store: Store) -> None:
+    """Let nobody have files of an image that is not free by their digests alone. Blocks."""
+    if declaration.licence is not Licence.FREE:
+        for item in items:
+            store.restricted.mark(item.sha256, declaration.licence.value)
 
 
 def same_again(
@@ -87,6 +97,8 @@ def same_again(
         return None
     after = msgspec.structs.replace(image, declaration=declaration, keep=order.keep or image.keep)
     if after != image:
+        for version in after.versions:
+            restrict(declaration, version.items, tools.store)
         change_image(catalog, image.product, lambda _: after)
         catalog.audit.record(order.by, "image.set", image.product, image, after)
     return Taken(product=image.product, declaration=declaration, version=newest, is_new=False)

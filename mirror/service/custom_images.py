@@ -225,6 +225,8 @@ class CustomImages:
         Versions beyond `keep` go. Channels follow with the next sync, or `publish`. Raises
         `NotFound`, `BodyInvalid`.
         """
+        from mirror.intake.keep import restrict
+
         before = self.get(declaration)
         if keep is not None and not 0 <= keep <= MOST_VERSIONS:
             raise BodyInvalid(f"an image can't hold {keep} versions")
@@ -244,6 +246,8 @@ class CustomImages:
             )
 
         after = change_image(self._mirror.catalog, before.product, change)
+        for version in after.versions:
+            restrict(after.declaration, version.items, self._mirror.store)
         if after != before:
             self._mirror.catalog.audit.record(by, "image.set", before.product, before, after)
         return after

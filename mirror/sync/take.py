@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirror.access.licences import needed_for, needs_any
 from mirror.catalog.tallies import reason_of
 from mirror.catalog.validations import Validation, content_digest, short
 from mirror.errors import BlobMissing, DerivedRefused, FetchError, MirrorError
@@ -45,7 +46,8 @@ VersionKey = tuple[str, str]
 class Needs(msgspec.Struct, frozen=True):
     """The blobs that a plan needs: those missing, and how much is here already.
 
-    `users` names the versions that need each missing blob, by its sha256.
+    `users` names the versions that need each missing blob, by its sha256; `licences` says what one
+    needs to have it.
     """
 
     missing: tuple[tuple[str, Wanted], ...]
@@ -53,6 +55,7 @@ class Needs(msgspec.Struct, frozen=True):
     users: dict[str, list[VersionKey]]
     files_here: int
     bytes_here: int
+    licences: dict[str, str] = {}
 
     @property
     def bytes(self) -> int:
@@ -68,8 +71,10 @@ def find_needs(
     bases = {offer.source.name: offer.base_url for offer in offers}
     missing: dict[str, tuple[str, Wanted]] = {}
     users: dict[str, list[VersionKey]] = {}
+    licences: dict[str, str] = {}
     found: dict[str, int] = {}
     for each in planned:
+        licence = needed_for(each.product)
         for version in each.product.versions:
             for item in version.items:
                 sha256 = item.sha256
@@ -80,7 +85,9 @@ def find_needs(
                 url = bases.get(each.source, "") + item.path
                 wanted = Wanted(sha256, item.size, item.path, url)
                 missing.setdefault(sha256, (each.source, wanted))
-    return Needs(tuple(missing.values()), users, len(found), sum(found.values()))
+                licences[sha256] = needs_any((licences.get(sha256, licence), licence))
+    here_bytes = sum(found.values())
+    return Needs(tuple(missing.values()), users, len(found), here_bytes, licences)
 
 
 async def fetch_needs(
@@ -95,6 +102,8 @@ async def fetch_needs(
     await asyncio.to_thread(
         require_space, store.incoming.root, needs.bytes, int(settings.store.min_free)
     )
+    # before anyone can ask for them by their digests
+    await asyncio.to_thread(store.restricted.protect, needs.licences)
     emit(PlannedEvent(len(needs.missing), needs.bytes))
     failed: dict[VersionKey, MirrorError] = {}
     for offer in offers:

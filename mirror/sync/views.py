@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirror.access.licences import FREE, combined, needs_all, needs_any
+from mirror.access.licences import FREE, combined, needed_for, needs_all, needs_any
 from mirror.model import FileRef, Licence
 from mirror.simplestreams.write import write_nothing, write_stream
 
@@ -55,11 +55,10 @@ def image_files(planned: Sequence[Planned]) -> dict[str, FileRef]:
     if any(each.product.licence is not Licence.FREE for each in planned):
         ways: dict[str, set[str]] = {}
         for each in planned:
-            licence = each.product.licence
+            licence = needed_for(each.product)
             for version in each.product.versions:
                 for item in version.items:
-                    word = FREE if licence is Licence.FREE else licence.value
-                    ways.setdefault(item.sha256, set()).add(word)
+                    ways.setdefault(item.sha256, set()).add(licence)
         needed = {sha256: needs_any(each) for sha256, each in ways.items()}
     return {
         item.path: FileRef(item.sha256, item.size, each.source, needed.get(item.sha256, FREE))
