@@ -247,6 +247,8 @@ def _too_far(error: BaseException) -> str:
         return "it took more memory than it may"
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         return "it wrote more than it may"
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "there is no room left on the disk"
     return str(error) if isinstance(error, TooMuch) else ""
 
 
