@@ -131,3 +131,18 @@ async def test_the_licence_of_a_product_is_in_what_is_listed(mirrored, upstream)
     path = next(p for p in view.files if "centos" in p and p.endswith(".json"))
     products = json.loads(store.blobs.path(view.files[path].sha256).read_bytes())["products"]
     assert products[WINDOWS]["licence"] == Licence.PROPRIETARY
+
+
+async def test_what_was_fetched_and_can_not_be_published_is_marked_too(mirrored, upstream):
+    files = {p: sha for p, (sha, _) in upstream.files().items() if p.startswith("centos/8/")}
+    assert files
+    for path in files:
+        if path.endswith("manifest"):
+            (upstream.root / path).unlink()
+    result = await mirrored.sync()
+    assert result.left_out
+    store = mirrored.mirror.store
+    assert not any(path.startswith("centos/8/") for path in mirrored.published())
+    fetched = [sha256 for sha256 in files.values() if store.blobs.has(sha256)]
+    assert fetched
+    assert {store.restricted.needed(sha256) for sha256 in fetched} == {PRO}
