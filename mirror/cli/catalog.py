@@ -91,6 +91,9 @@ def print_report(report: RebuildReport) -> None:
             word for word in (each.os, each.release, *each.arches, *each.subarches) if word
         )
         print_line(f"+ selection: {about} from {each.source}, {each.keep} versions")
+    for image in report.images:
+        held = ", ".join(each.name for each in image.versions)
+        print_line(f"custom image {image.declaration.name}: {held}")
     for hold in report.holds:
         print_line(f"+ channel {hold.channel} is held: {hold.reason}")
     for name in report.keyless:

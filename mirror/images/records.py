@@ -116,6 +116,11 @@ def change_image(
     return _read(catalog.custom_images.change(product, rewrite))
 
 
+def store_image(catalog: Catalog, image: CustomImage) -> None:
+    """Store an image in place of whatever is known of its product."""
+    change_image(catalog, image.product, lambda _: image)
+
+
 def with_version(
     image: CustomImage | None, declaration: Declaration, version: ImageVersion, keep: int
 ) -> CustomImage:

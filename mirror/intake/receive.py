@@ -108,8 +108,8 @@ def _into(target: Path, reading: _Reading) -> Digested:
 
 def _pass(reading: _Reading, target: int) -> Digested:
     digest, size, told = hashlib.sha256(), 0, 0
-    nothing = memoryview(bytes(_PIECE))
-    room = memoryview(bytearray(_PIECE))
+    nothing, buffer = bytes(_PIECE), bytearray(_PIECE)
+    room = memoryview(buffer)
     next_word = time.monotonic() + _SAY_EVERY
     while not reading.stop.is_set() and (count := _read(reading, room)):
         piece = room[:count]
@@ -117,7 +117,7 @@ def _pass(reading: _Reading, target: int) -> Digested:
         size += count
         if size > reading.most:
             raise ImageTooLarge(f"{reading.file} has more than {reading.most:,} bytes")
-        if target >= 0 and piece != nothing[:count]:  # a hole stays one
+        if target >= 0 and (count < _PIECE or buffer != nothing):  # a hole stays one
             _write(target, piece, size - count)
         if time.monotonic() >= next_word:
             reading.say(size - told)

@@ -1,8 +1,9 @@
 """When the catalogue is lost: what the snapshots and channels still tell, in a new one.
 
 Brought back: the boot sources that what is published came from; what was seen of each, so that no
-older stream is believed; selections that keep what is published; the hold of a channel that was
-rolled back. Nothing syncs by itself afterwards: the schedule is off until someone has looked.
+older stream is believed; selections that keep what is published; custom images, but for who put
+them in, and what was found; the hold of a channel that was rolled back.
+Nothing syncs by itself afterwards: the schedule is off until someone has looked.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import msgspec
 
 from mirror.catalog import Catalog, SourceMemory
 from mirror.errors import CatalogMissing, CatalogWhole, KeyNotKnown, MirrorError, NotFound
-from mirror.model import BootSource, Pin, Selection
+from mirror.images.names import CUSTOM_SOURCE
+from mirror.images.records import CustomImage, store_image
+from mirror.model import BootSource, Pin, Selection, utcnow
 from mirror.publish.history import ROLLED_BACK
 from mirror.service.catalog_file import inspect, replacing, set_aside
 from mirror.service.evidence import newest_states, read_evidence
+from mirror.service.rebuild_images import images_of
 from mirror.service.source_rules import checked
 from mirror.store import content_lock
 from mirror.sync.published import each_published
@@ -56,6 +60,7 @@ class RebuildReport(msgspec.Struct, frozen=True):
     sources: tuple[BootSource, ...]
     selections: tuple[Selection, ...]
     holds: tuple[Pin, ...]
+    images: tuple[CustomImage, ...] = ()
     keyless: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -109,10 +114,13 @@ def _find(mirror: Mirror) -> tuple[RebuildReport, dict[str, SourceMemory]]:
     known = list(_known(mirror))
     sources = [_source(name, found, known) for name, found in evidence.items()]
     holds = list(_holds(mirror))
+    usual = mirror.settings.images.keep
+    images = images_of(published, store, ids, usual=usual, now=utcnow())
     report = RebuildReport(
         sources=tuple(sources),
         selections=tuple(selections_of(published)),
         holds=tuple(holds),
+        images=tuple(images),
         keyless=tuple(each.name for each in sources if not each.enabled),
         gone=tuple(sorted(states.keys() - origins)),
         notes=(
@@ -159,9 +167,9 @@ def _source(name: str, found: Evidence, known: Iterable[Known]) -> BootSource:
 def selections_of(published: Iterable[Planned]) -> list[Selection]:
     """Return selections that take just the products that are published, from where they came.
 
-    Bootloaders have no release: they come along, if there are any.
+    Bootloaders have no release: they come along, if there are any. Custom images need no selection.
     """
-    products = list(published)
+    products = [each for each in published if each.source != CUSTOM_SOURCE]
     bootloaders = [each for each in products if not each.product.release]
     systems: dict[tuple[str, str, str, str], list[Product]] = {}
     for each in products:
@@ -226,6 +234,8 @@ def _write(file: Path, report: RebuildReport, memories: Mapping[str, SourceMemor
             catalog.add_selection(selection)
         for hold in report.holds:
             catalog.add_pin(hold)
+        for image in report.images:
+            store_image(catalog, image)
         catalog.remember(memories)
     finally:
         catalog.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import struct
 
 import pytest
 from image_helpers import CENTOS, Images, order
@@ -312,12 +313,13 @@ def test_what_an_upload_is_declared(mut):
 
 def test_a_copy_that_is_cancelled_stops_and_leaves_nothing(images, tmp_path):
     large = tmp_path / "large"
+    entry = struct.pack("<B3sB3sII", 0, b"", 0x83, b"", 2048, 2**20)
     with large.open("wb") as file:
-        file.write(images.file().read_bytes())
+        file.write(bytes(446) + entry + bytes(48) + b"\x55\xaa")
         file.truncate(3 * 2**30)
 
     async def cancelled():
-        task = asyncio.create_task(images.taking(order(large)))
+        task = asyncio.create_task(images.taking(order(large, "custom/a-disk")))
         while not any("copying" in str(event) for event in images.mut.events):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         task.cancel()
