@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirror.errors import NotFound
-from mirror.images.declaration import Declaration, product_name, product_of
+from mirror.images.declaration import Declaration, declared, product_name, product_of
 from mirror.model import Finding, Item, Product, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mirror.catalog import Catalog
+    from mirror.images.declaration import Wanted
 
 
 class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +88,23 @@ def offered(image: CustomImage, keep: int) -> Product:
     """Return what is to be published of an image: the newest versions, `keep` or as it says."""
     held = image.versions[-(image.keep or keep) :]
     return product_of(image.declaration, tuple(Version(each.name, each.items) for each in held))
+
+
+def as_before(wanted: Wanted, catalog: Catalog) -> Wanted:
+    """Return what is wanted, with what is not said of it as it was of the image so far.
+
+    So a new version of an image that is not free is not free, either.
+    """
+    image = find_image(catalog, product_name(declared(wanted)))
+    if image is None:
+        return wanted
+    before = image.declaration
+    return msgspec.structs.replace(
+        wanted,
+        title=wanted.title or before.title,
+        base_image=wanted.base_image or before.base_image,
+        licence=before.licence if wanted.licence is None else wanted.licence,
+    )
 
 
 def all_images(catalog: Catalog) -> Iterator[CustomImage]:

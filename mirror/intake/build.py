@@ -149,6 +149,7 @@ class _Steps:
     def end(self) -> None:
         """Say that all is done."""
         if self._total >= 0:
+            self._emit(Received(self._name, self._total - self._done))
             self._emit(FileDone(self._name, self._total))
 
     def _step(self, done: int, total: int) -> None:

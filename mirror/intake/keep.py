@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -13,7 +14,7 @@ from mirror.images.versions import next_version
 from mirror.intake.look import distribution_of
 from mirror.intake.order import Taken
 from mirror.intake.receive import Digested  # noqa: TC001  (a NamedTuple names it)
-from mirror.model import Finding, Licence, Version, utcnow
+from mirror.model import Attributes, Finding, Item, Licence, Version, utcnow
 from mirror.store.locks import file_lock
 from mirror.sync.derived import store_derived
 from mirror.sync.validate import judges
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
     from mirror.images.records import CustomImage
     from mirror.intake.order import TakeOrder
     from mirror.isolation.workshop import Inspected
-    from mirror.model import Item
     from mirror.store import Store
     from mirror.sync.situation import Tools
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_LONGEST = 200
+"""Characters of an attribute."""
 
 IMAGES_LOCK = "images.lock"
 """Below the data directory: who holds it keeps an image, or drops files that nothing needs."""
@@ -40,6 +44,8 @@ class Good(NamedTuple):
     digested: Digested
     findings: tuple[Finding, ...]
     made_from: MadeFrom | None
+    attributes: Attributes
+    """Of the item, as who built it says."""
 
 
 def keep_image(
@@ -51,12 +57,14 @@ def keep_image(
     Raises `DerivedRefused`, and the errors of the disk.
     """
     declaration, (sha256, size) = good.declaration, good.digested
+    attributes = _plain(good.attributes)
     with file_lock(tools.store.dir.root / IMAGES_LOCK):
         again = same_again(declaration, sha256, order, tools)
         if again is not None:
             return again
         name = following_version(declaration, tools)
         root = root_item(declaration, name, sha256, size)
+        root = msgspec.structs.replace(root, attributes=attributes)
         about = f"{declaration.name} {name}"
         derived = store_derived(inspected, Version(name, (root,)), tools.store.blobs, about)
         items = (root, *_beside(root, derived))
@@ -128,6 +136,18 @@ def _write_down(
 
     change_image(catalog, product, change)
     catalog.audit.record(order.by, "image.add", f"{product} {version.name}", None, version)
+
+
+def _plain(attributes: Attributes) -> Attributes:
+    """Return what can be published of attributes that a plugin gave: words and numbers."""
+    return {
+        name: value
+        for name, value in attributes.items()
+        if _NAME.fullmatch(name)
+        and name not in Item.__struct_fields__
+        and isinstance(value, str | int)
+        and len(str(value)) <= _LONGEST
+    }
 
 
 def _beside(root: Item, derived: Iterable[Item]) -> tuple[Item, ...]:

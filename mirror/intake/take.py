@@ -21,7 +21,7 @@ from mirror.errors import (
     ImageTypeWrong,
     SizeMismatch,
 )
-from mirror.images.records import all_images
+from mirror.images.records import all_images, as_before
 from mirror.intake.build import build_for, built_from
 from mirror.intake.keep import Good, following_version, keep_image, same_again
 from mirror.intake.look import (
@@ -42,6 +42,7 @@ from mirror.sync.result import finding_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mirror.api import Built
     from mirror.images.declaration import Declaration
     from mirror.images.records import MadeFrom
     from mirror.intake.look import Identified
@@ -136,7 +137,7 @@ class _Intake:
             order, wanted=msgspec.structs.replace(order.wanted, ftype=""), sha256="", size=None
         )
         return await self._finish(
-            built.file, done, scratch=scratch, findings=built.findings, made_from=made_from
+            built.file, done, scratch=scratch, built=built, made_from=made_from
         )
 
     async def _received(self, file: Path, size: int, scratch: Path) -> tuple[Path, Digested]:
@@ -171,7 +172,7 @@ class _Intake:
         done: Digested,
         *,
         scratch: Path,
-        findings: Iterable[Finding] = (),
+        built: Built | None = None,
         made_from: MadeFrom | None = None,
     ) -> Taken:
         found = await self._identified(file, said=True)
@@ -195,15 +196,17 @@ class _Intake:
                 plugins=tools.plugins,
                 accepted=order.accept,
             )
-            judged = self._judged(declaration, (*found.findings, *findings, *inspected.findings))
-            good = Good(declaration, done, judged, made_from)
+            said = built.findings if built else ()
+            judged = self._judged(declaration, (*found.findings, *said, *inspected.findings))
+            attributes = built.attributes if built else {}
+            good = Good(declaration, done, judged, made_from, attributes)
             taken = await asyncio.to_thread(keep_image, file, good, inspected, order, tools)
         self._say(f"{declaration.name} has a new version: {taken.version.name}")
         return taken
 
     async def _identified(self, file: Path, *, said: bool) -> Identified:
         """Say what a file is. Raises `ImageTypeWrong`, `ImageNameRefused`, `ImageRefused`."""
-        wanted = self._order.wanted
+        wanted = await asyncio.to_thread(as_before, self._order.wanted, self._tools.catalog)
         found = await asyncio.to_thread(identified, file, wanted)
         provider = self._provider(found.declaration.os, found.declaration.release)
         if provider:

@@ -193,6 +193,7 @@ def test_an_image_is_built_of_a_disk(cli, mut, tmp_path):
     assert version["items"][0]["sha256"] == built["sha256"]
     assert version["made_from"]["sha256"] == built["made_from"]["sha256"]
     assert version["made_from"]["file"] == "disk.qcow2"
+    assert version["items"][0]["attributes"]["raw_size"]
     bad = cli("image", "build", str(disk), *said, "--option", "nonsense=1")
     assert bad.status == 1
     assert cli("image", "build", str(disk), *said, "--no-add").status == 2

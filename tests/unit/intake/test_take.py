@@ -133,6 +133,14 @@ def test_the_licence_is_the_usual_one_unless_it_is_said(images):
     assert taken.declaration.licence is Licence.SUBSCRIPTION
 
 
+def test_what_is_not_said_again_stays(images):
+    images.take(images.file("a"), title="Ours", licence=Licence.PROPRIETARY)
+    again = images.take(images.file("b")).declaration
+    assert (again.title, again.licence) == ("Ours", Licence.PROPRIETARY)
+    freed = images.take(images.file("b"), licence=Licence.FREE)
+    assert (freed.is_new, freed.declaration.licence) == (False, Licence.FREE)
+
+
 # --- refused, and nothing is left -----------------------------------------------------------------
 
 
