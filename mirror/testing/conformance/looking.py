@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from mirror.simplestreams.collector import collector_paused
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
@@ -19,7 +21,7 @@ def outside_calls(work: Callable[[], object]) -> set[str]:
     """Do some work, and return the names of what it called to look outside: `posix.stat`.
 
     The work is done twice, and watched the second time: what is imported or read once, and kept,
-    is no matter.
+    is no matter. Nor is what others have the garbage collector call: it is paused.
     """
     work()
     called: set[str] = set()
@@ -29,11 +31,12 @@ def outside_calls(work: Callable[[], object]) -> set[str]:
             called.add(name)
 
     before = sys.getprofile()
-    sys.setprofile(watch)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
+    with collector_paused():
+        sys.setprofile(watch)
+        try:
+            work()
+        finally:
+            sys.setprofile(before)
     return called
 
 

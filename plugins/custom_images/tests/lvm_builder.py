@@ -55,7 +55,7 @@ def spread(image: Path, volume: Logical) -> None:
         for first, count in volume.segments:
             for block in range(0, count * EXTENT, 4096):
                 piece = content[at + block : at + block + 4096]
-                if any(piece):
+                if piece.strip(b"\0"):
                     disk.seek(MIB + first * EXTENT + block)
                     disk.write(piece)
             at += count * EXTENT

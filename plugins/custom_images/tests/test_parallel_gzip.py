@@ -45,7 +45,7 @@ WRITES = {
     "nothing": (),
     "a byte": (b"x",),
     "zeros": (3 * PIECE + 5,),
-    "many zeros": (200 * PIECE,),
+    "many zeros": (70 * PIECE,),
     "text": (TEXT,),
     "noise": (noise("gzip", 3 * PIECE + 1),),
     "one piece": (TEXT[:PIECE],),

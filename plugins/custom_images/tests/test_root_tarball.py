@@ -259,6 +259,10 @@ WHOLE = tgz(put("usr/lib/filler", Node(content=os.urandom(900_000)))(rhel()))
         gzip.compress(tar(rhel())[:-10240]),
         gzip.compress(b"hello\n" * 1000),
     ],
+    ids=[
+        *("empty", "zeros", "web page", "half", "cut", "wrong sum", "more behind", "twice"),
+        *("changed", "cut tar", "no tar"),
+    ],
 )
 def test_what_is_damaged_is_an_error_and_nothing_else(tmp_path, data):
     found = check(data, tmp_path)
