@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 _OF_MAAS = "90_maas_datasource.cfg"
 """The file in etc/cloud/cloud.cfg.d in which MAAS says that it is the source; later ones win."""
-_LIST = re.compile(r"^\s*datasource_list\s*:\s*(.*(?:\n\s*-.*)*)", re.MULTILINE)
+_LIST = re.compile(r"^[^\S\n]*datasource_list\s*:\s*(.*(?:\n\s*-.*)*)", re.MULTILINE)
 _OF_CURTIN = "50-curtin-networking.cfg"
 """The file in there in which curtin sets up the network."""
-_NO_NETWORK = re.compile(r"^\s*network\s*:\s*(?:\{\s*)?config\s*:\s*[\"']?disabled", re.MULTILINE)
+_NO_NETWORK = re.compile(
+    r"^[^\S\n]*network\s*:\s*(?:\{\s*)?config\s*:\s*[\"']?disabled", re.MULTILINE
+)
 _MOST = 16
 
 

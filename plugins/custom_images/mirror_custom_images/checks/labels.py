@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mirror_custom_images.checks.seen import Image, Seen
 
 _CONFIG = "etc/selinux/config"
-_MODE = re.compile(r"^\s*SELINUX\s*=\s*(\w+)", re.MULTILINE)
+_MODE = re.compile(r"^[^\S\n]*SELINUX\s*=\s*(\w+)", re.MULTILINE)
 _MOST_WITHOUT = 0.5
 """Of all entries; what programs make at the first start has none, and never is so much."""
 

@@ -31,13 +31,13 @@ _RULES = (
         "fstab",
         re.compile(r"etc/fstab"),
         "mounts disks of the machine that built the image: empty it, curtin writes it",
-        has(r"^\s*(?:(?:PART)?UUID=|(?:PART)?LABEL=|/dev/(?!cdrom|sr\d|fd\d|shm))\S*\s+\S"),
+        has(r"\s*(?:(?:PART)?UUID=|(?:PART)?LABEL=|/dev/(?!cdrom|sr\d|fd\d|shm))\S*\s+\S"),
     ),
     Rule(
         "persistent-net",
         re.compile(r"etc/udev/rules\.d/7[05]-persistent-net\.rules"),
         "names network cards of the machine that built the image: remove it",
-        has(r"^\s*[A-Z]+\s*[=!]="),
+        has(r"\s*[A-Z]+\s*[=!]="),
     ),
     Rule(
         "ifcfg",

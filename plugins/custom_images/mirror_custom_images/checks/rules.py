@@ -80,6 +80,10 @@ def is_not_empty(text: str) -> bool:
 
 
 def has(pattern: str) -> Callable[[str], bool]:
-    """Return what says whether a line of a text matches, whatever the case."""
-    compiled = re.compile(pattern, re.IGNORECASE | re.MULTILINE)
-    return lambda text: compiled.search(text) is not None
+    """Return what says whether a line of a text begins so, whatever the case.
+
+    Lines are tried one by one: white space in a pattern does not reach into the next one, or a
+    text of empty lines would be read as often as it has lines.
+    """
+    match = re.compile(pattern, re.IGNORECASE).match
+    return lambda text: any(match(line) for line in text.split("\n"))

@@ -30,13 +30,14 @@ _ANSWERS = (
 """Where Windows looks for answers, and leaves copies of them."""
 
 _MAX_TEXT = 1 << 20
+# White space that was passed is not tried again (`*+`), or a file full of it would take hours.
 _PASSWORD = re.compile(
-    r"<(?:\w{1,40}:)?\w{0,40}password\b[^<>]*>\s*"
-    r"(?:<(?:\w{1,40}:)?value\b[^<>]*>)?(?P<value>[^<]*)<",
+    r"<(?:\w{1,40}:)?\w{0,40}password\b[^<>]*>\s*+"
+    r"(?:<(?:\w{1,40}:)?value\b[^<>]*>)?(?P<value>[^<]*+)<",
     re.IGNORECASE,
 )
 _KEY = re.compile(
-    r"<(?:\w{1,40}:)?(?:ProductKey|Key)\b[^<>]*>\s*(?:[A-Z0-9]{5}-){4}[A-Z0-9]{5}\s*<",
+    r"<(?:\w{1,40}:)?(?:ProductKey|Key)\b[^<>]*>\s*+(?:[A-Z0-9]{5}-){4}[A-Z0-9]{5}\s*<",
     re.IGNORECASE,
 )
 _DELETED = "*SENSITIVE*DATA*DELETED*"
