@@ -91,6 +91,14 @@ class Product(msgspec.Struct, frozen=True, gc=False):
         return str(self.attributes.get("arch", ""))
 
     @property
+    def is_custom(self) -> bool:
+        """Whether it is an image that an operator put in: here, or on the mirror that has it.
+
+        A stream with several kinds of them has a content id for each: `custom:single-file`.
+        """
+        return self.content_id.partition(":")[0] == CUSTOM_CONTENT_ID
+
+    @property
     def licence(self) -> Licence:
         """Who may have it; what is not known is as good as proprietary."""
         said = self.attributes.get("licence", Licence.FREE)

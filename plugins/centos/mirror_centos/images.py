@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mirror.api import CUSTOM_CONTENT_ID, Distribution, Finding, Placement, Severity
+from mirror.api import Distribution, Finding, Placement, Severity
 from mirror_centos.checks import check
 from mirror_centos.manifest import read_manifest
 from mirror_centos.releases import last_day, release_of, said_last_day
@@ -34,7 +34,7 @@ class CentosImages(Distribution):
 
     def claims(self, product: Product) -> bool:
         """Claim `os: centos`, but for images that an operator has put in."""
-        return product.os == "centos" and product.content_id != CUSTOM_CONTENT_ID
+        return product.os == "centos" and not product.is_custom
 
     def describe(self, product: Product) -> str:
         """Return `CentOS 7 (centos70), amd64`."""

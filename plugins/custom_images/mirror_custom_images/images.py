@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirror.api import CUSTOM_CONTENT_ID, Distribution, Finding, Severity
+from mirror.api import Distribution, Finding, Severity
 from mirror.formats import FormatError
 from mirror_custom_images.packages.memory import LastManifest
 
@@ -24,8 +24,8 @@ class CustomImages(Distribution):
         self._manifests = LastManifest()
 
     def claims(self, product: Product) -> bool:
-        """Claim what no boot source has."""
-        return product.content_id == CUSTOM_CONTENT_ID
+        """Claim what operators put in."""
+        return product.is_custom
 
     def describe(self, product: Product) -> str:
         """Name it as the operator did."""
