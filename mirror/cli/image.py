@@ -88,8 +88,13 @@ def set_(
     as_json: AsJson = False,
 ) -> None:
     """Change what is given of an image, and publish that."""
+    from mirror.errors import UsageProblem
     from mirror.service.custom_images import read_licence
 
+    if title is None and keep is None and not licence:
+        raise UsageProblem(
+            f"nothing of {name} is to change", remedy="Give --title, --licence or --keep."
+        )
     with opened(ctx) as mirror:
         image = mirror.custom_images.update(
             _named(name, arch),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict, Unpack
 import typer
 
 from mirror.cli.context import AsJson, Globals, opened, operator, run
-from mirror.cli.findings import finding_text
+from mirror.cli.findings import finding_text, tally
 from mirror.cli.output import human_size, print_json, print_line, print_note
 from mirror.cli.spread import spread
 
@@ -33,7 +33,9 @@ ANY_ARCH = "amd64/generic"
 class Said(TypedDict):
     """What an operator says of a file."""
 
-    name: Annotated[str, typer.Option(help="As in MAAS: windows/win2022; rocky-9 is custom.")]
+    name: Annotated[
+        str, typer.Option(help="Needed; as in MAAS: windows/win2022; rocky-9 is custom.")
+    ]
     arch: Annotated[str | None, typer.Option(help="ARCH/SUBARCH.", show_default=ANY_ARCH)]
     type: Annotated[
         str | None,
@@ -66,8 +68,8 @@ def add(
 ) -> None:
     """Take an image in: identify it, look into it, keep it as a new version, publish it.
 
-    Exit status: 0 done; 1 refused; 2 the name is; 3 taken in, but not published; 4 not the file
-    that it was said to be.
+    Exit status: 0 done; 1 the image is refused; 2 its name is, or wrong usage; 3 taken in, but not
+    published; 4 not the file that it was said to be.
     """
     from msgspec.structs import replace
 
@@ -83,9 +85,12 @@ def build(
     *,
     hooks: Annotated[Path | None, typer.Option(help="Directory of curtin hooks to put in.")] = None,
     option: Annotated[
-        list[str] | None, typer.Option(help="For the plugin: NAME=VALUE; repeatable.")
+        list[str] | None,
+        typer.Option(help="For the plugin: shrink=yes; repeatable.", metavar="NAME=VALUE"),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the image to this file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the image to this file, over one that is there.")
+    ] = None,
     take: Annotated[
         bool | None, typer.Option("--add/--no-add", help="Take it in [unless --output].")
     ] = None,
@@ -94,7 +99,10 @@ def build(
     as_json: AsJson = False,
     **said: Unpack[Said],
 ) -> None:
-    """Make an image of a disk or an archive: take it in, as `add` does, or write it to a file."""
+    """Make an image of a disk or an archive: take it in, as `add` does, or write it to a file.
+
+    docs/custom-images.md has the options. Exit status: as of `add`; 1 also if it can't be built.
+    """
     from msgspec.structs import replace
 
     from mirror.errors import UsageProblem
@@ -112,6 +120,7 @@ def build(
             order = _order(mirror, file, said, keep=keep, publish=publish)
             _take(mirror, replace(order, building=building), as_json=as_json)
         return
+    _check_output(output, file)
     built = _build_to(ctx, output, _unfilled(file, said, building))
     if not take:
         if as_json:
@@ -132,7 +141,7 @@ def lint(
     as_json: AsJson = False,
     **said: Unpack[Said],
 ) -> None:
-    """Say what is wrong with an image, without a mirror: for anyone's pipeline.
+    """Say what is wrong with an image; no mirror is needed.
 
     Exit status: 0 good, if only with warnings; 1 it can't be taken in; 2 wrong usage.
     """
@@ -157,7 +166,9 @@ def lint(
         about = report.declaration
         kind = f", {about.ftype}" if about.ftype else ""
         verdict = "can be taken in" if report.good else "can't be taken in"
-        print_line(f"{report.file}{kind}: {verdict} as {about.name}")
+        counts = f" ({tally(report.findings, 'lint')})" if report.findings else ""
+        print_line(f"{report.file}{kind}: {verdict} as {about.name}{counts}")
+    _point_to_unused(said["accept"] or (), report.findings)
     raise typer.Exit(0 if report.good else 1)
 
 
@@ -211,6 +222,8 @@ def _take(mirror: Mirror, order: TakeOrder, *, as_json: bool) -> None:
         print_json(taken)
     else:
         _print_taken(taken)
+        _say_who_sees(mirror, taken)
+    _point_to_unused(order.accept, taken.version.findings)
     raise typer.Exit(taken.exit_status)
 
 
@@ -231,8 +244,39 @@ def _print_taken(taken: Taken) -> None:
             print_line(f"left out: {each.about}: {each.what} [{each.code}]\n  {each.remedy}")
 
 
+def _say_who_sees(mirror: Mirror, taken: Taken) -> None:
+    """Say what is still to be done before a MAAS can deploy what was taken in."""
+    from mirror.model import Licence
+
+    about, channel = taken.declaration, mirror.settings.sync.channel
+    push = f"mirror image push {about.name} --maas URL --key-file FILE"
+    if about.licence is not Licence.FREE:
+        allowed = mirror.store.channels.licences(channel)
+        more = (
+            "" if about.licence in allowed else f": mirror channel allow {channel} {about.licence}"
+        )
+        print_note(
+            f"its licence is {about.licence}: only tokens that have it see the image"
+            + (f", once {channel} allows it{more}" if more else "")
+        )
+    if about.os == "custom":
+        print_note(f"MAAS deploys images of custom only where they were pushed to it: {push}")
+    elif about.ftype != "root-tgz":
+        print_note(f"MAAS 3.7 and newer has disk images only where they were pushed to it: {push}")
+
+
+def _point_to_unused(accepted: Iterable[str], findings: Iterable[Finding]) -> None:
+    """Say which codes were accepted for nothing: they may be mistyped."""
+    for code in sorted(set(accepted) - {each.code for each in findings}):
+        print_note(f"--accept {code}: nothing of that code was found")
+
+
 def _print_findings(findings: Iterable[Finding]) -> None:
-    for each in findings:
+    """Print findings, the gravest first."""
+    from mirror.model import Severity
+
+    order = list(Severity)
+    for each in sorted(findings, key=lambda finding: order.index(finding.severity)):
         print_line(finding_text(each))
 
 
@@ -250,6 +294,21 @@ def _unfilled(file: Path, said: Mapping[str, Any], building: Building) -> TakeOr
     from mirror.intake.order import TakeOrder
 
     return TakeOrder(file=str(file.absolute()), wanted=_wanted(said), building=building)
+
+
+def _check_output(output: Path, file: Path) -> None:
+    """Refuse a place that nothing can be written to, before the work is done."""
+    from mirror.errors import UsageProblem
+
+    if not output.absolute().parent.is_dir() or output.is_dir():
+        raise UsageProblem(
+            f"{output} is no file in a directory that there is",
+            remedy="Name a file in one: --output FILE.",
+        )
+    if file.exists() and output.exists() and output.samefile(file):
+        raise UsageProblem(
+            f"{output} is what the image is made of", remedy="Name another file: --output FILE."
+        )
 
 
 def _build_to(ctx: typer.Context, output: Path, order: TakeOrder) -> BuiltFile:

@@ -38,7 +38,7 @@ def test_lint_needs_no_mirror_at_all(cli, image, tmp_path):
     ran = cli("image", "lint", str(image), *NAME)
     assert (ran.status, ran.out.splitlines()[-1]) == (
         0,
-        f"{image}, root-tgz: can be taken in as centos/centos8",
+        f"{image}, root-tgz: can be taken in as centos/centos8 (2 warnings, 1 note)",
     )
     report = cli("image", "lint", str(image), *NAME, "--json").json()
     assert report["good"] is True
@@ -197,3 +197,39 @@ def test_an_image_is_built_of_a_disk(cli, mut, tmp_path):
     bad = cli("image", "build", str(disk), *said, "--option", "nonsense=1")
     assert bad.status == 1
     assert cli("image", "build", str(disk), *said, "--no-add").status == 2
+
+
+def test_findings_are_told_the_gravest_first_and_what_was_accepted_for_nothing_is(cli, image):
+    ran = cli("image", "lint", str(image), "--name", "rhel/8", "--accept", "custom-image-kernle")
+    grave = [line.partition(":")[0] for line in ran.out.splitlines()[:-1]]
+    assert grave == sorted(grave, key=["error", "warning", "note"].index)
+    assert len(set(grave)) > 1
+    assert "--accept custom-image-kernle: nothing of that code was found" in ran.err
+
+
+def test_it_is_said_what_hides_an_image_that_is_not_free(cli, image):
+    cli("init")
+    hidden = cli("image", "add", str(image), "--name", "custom/ours", "--licence", "subscription")
+    assert hidden.status == 0
+    assert "once stable allows it: mirror channel allow stable subscription" in hidden.err
+    assert "mirror image push custom/ours --maas URL" in hidden.err
+    assert cli("channel", "allow", "stable", "subscription").status == 0
+    again = cli("image", "add", str(image), "--name", "custom/ours")
+    assert "only tokens that have it see the image" in again.err
+    assert "channel allow" not in again.err
+
+
+def test_what_can_not_be_meant_is_wrong_usage(cli, image, tmp_path):
+    cli("init")
+    words = ("image", "build", str(image), *NAME, "--output")
+    before = image.read_bytes()
+    for output, why in (
+        (image, "is what the image is made of"),
+        (tmp_path / "no" / "x", "is no file in a directory"),
+        (tmp_path, "is no file in a directory"),
+    ):
+        ran = cli(*words, str(output))
+        assert (ran.status, why in ran.err) == (2, True), ran.err
+    assert image.read_bytes() == before
+    ran = cli("image", "set", "centos/centos8")
+    assert (ran.status, "nothing of centos/centos8 is to change" in ran.err) == (2, True)
