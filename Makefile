@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DISTRIBUTIONS := . plugins/ubuntu plugins/centos plugins/custom_images
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint format bench soak e2e constraints docs clean
+.PHONY: help install demo test lint format bench soak fuzz e2e constraints docs clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,10 @@ bench: install  ## Measure against sstream-mirror, curl and nginx (about 15 minu
 
 soak: install  ## kill -9 at 50 random instants of sync and publish
 	MIRROR_KILLS=50 $(BIN)/pytest -q tests/faults/test_sigkill.py --timeout 1800
+
+fuzz: install  ## Damage images at random, far more often than `make test` does (some ten minutes)
+	MIRROR_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/pytest -q -n 4 --dist worksteal --timeout 1800 \
+	  $(shell grep -rlE 'MIRROR_FUZZ_EXAMPLES|reader_fuzz' --include='test_*.py' tests plugins)
 
 e2e: install  ## Mirror a stream made of Debian's packages (root, debootstrap; a few minutes)
 	MIRROR_E2E=1 $(BIN)/pytest -q tests/e2e --timeout 1800

@@ -272,7 +272,7 @@ def test_what_is_damaged_is_an_error_and_nothing_else(tmp_path, data):
 
 def test_a_bomb_is_refused_without_being_expanded(tmp_path, monkeypatch):
     """The limit is the archive's: a smaller one here, so that the test is quick."""
-    monkeypatch.setattr(root_tarball, "read_tar", lambda file: read_tar(file, limit=1 << 26))
+    monkeypatch.setattr(root_tarball, "read_tar", lambda file, **_: read_tar(file, limit=1 << 26))
     big = member("bomb", Node())
     big.size = 1 << 40
     endless = big.tobuf(tarfile.GNU_FORMAT)

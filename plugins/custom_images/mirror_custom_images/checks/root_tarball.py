@@ -8,8 +8,9 @@ from mirror.api import Finding, Severity
 from mirror.formats import FormatError, ImageType, identify, upload_type, way_out
 from mirror_custom_images.checks.root_files import RootCheck
 from mirror_custom_images.checks.seen import shown
+from mirror_custom_images.disks.bombs import most_of
 from mirror_custom_images.packages.memory import forget
-from mirror_custom_images.tar_entries import read_tar
+from mirror_custom_images.tar_entries import MOST, MOST_MEMBERS, read_tar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 FTYPES = ("root-tgz", "root-tbz", "root-txz")
 """The file types of archives that hold a root file system, as MAAS stores them."""
+_FEW_MEMBERS, _MEMBER_AT_LEAST = 100_000, 16
+"""More members than a few take so many bytes each in the archive, even where they are empty."""
 
 
 def check(
@@ -51,7 +54,9 @@ def look(product: Product, item: Item, file: Path) -> RootCheck:
     """Read a root tarball once, to its end. Raises `FormatError` where that can't be done."""
     root = RootCheck(product, lambda path: f"{item.name}: {path}" if path else item.name)
     see = root.see
-    for entry in read_tar(file):
+    stored = file.stat().st_size
+    most = min(MOST_MEMBERS, _FEW_MEMBERS + stored // _MEMBER_AT_LEAST)
+    for entry in read_tar(file, limit=min(MOST, most_of(stored)), members=most):
         see(entry)
     return root
 

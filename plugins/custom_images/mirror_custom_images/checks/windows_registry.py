@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _HIVES = "Windows/System32/config"
 _MAX_HIVE = 512 * 1024 * 1024
 """Bytes; SOFTWARE has some 100 MB."""
+_MAX_BELOW = 100_000
+"""Keys or values in one key; those on our ways have some 700."""
 _MAX_TEXT = 300
 """Characters of a value that are kept."""
 _RAISED = (OSError, ValueError, OverflowError, MemoryError, SystemError, TypeError, RuntimeError)
@@ -109,9 +111,27 @@ class _Hive:
 
     def _value(self, key: str, name: str) -> Any:  # noqa: ANN401  (the library has no types)
         try:
-            found = self._file.get_key_by_path(f"\\{key}")
-            return found.get_value_by_name(name) if found is not None else None
+            found = self._key(key)
+            if found is None:
+                return None
+            _check_count(found.number_of_values, key)
+            return found.get_value_by_name(name)
         except FormatError:
             raise
         except _RAISED as error:
             raise FormatError(f"is damaged: the key {key} can't be read") from error
+
+    def _key(self, path: str) -> Any:  # noqa: ANN401  (the library has no types)
+        """Return the key at a path; None: none. The library looks at all keys on the way."""
+        found = self._file.get_root_key()
+        for name in path.split("\\"):
+            if found is None:
+                return None
+            _check_count(found.number_of_sub_keys, path)
+            found = found.get_sub_key_by_path(name)
+        return found
+
+
+def _check_count(count: int, key: str) -> None:
+    if count > _MAX_BELOW:
+        raise FormatError(f"is damaged: on the way to {key}, a key has {count:,} below it")

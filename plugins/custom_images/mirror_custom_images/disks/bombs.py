@@ -12,9 +12,14 @@ _ALL, _ALL_RATIO = 16 * GIB, 4096
 """Zeros among it: they cost time only, and a disk image may have next to nothing else."""
 
 
+def most_of(stored: int) -> int:
+    """Return how many bytes of data a file of `stored` bytes may expand to."""
+    return _DATA + _DATA_RATIO * stored
+
+
 def check_ratio(data: int, stored: int, zeros: int = 0) -> None:
     """Raise `FormatError` where a file of `stored` bytes expands to more than any image does."""
-    if data > _DATA + _DATA_RATIO * stored or data + zeros > _ALL + _ALL_RATIO * stored:
+    if data > most_of(stored) or data + zeros > _ALL + _ALL_RATIO * stored:
         raise FormatError(
             f"expands to far more than an image does: {data + zeros:,} bytes out of {stored:,}"
         )
