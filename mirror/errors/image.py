@@ -59,6 +59,12 @@ class ImagePinned(ImageError, code="MIR-907", exit_status=2, http_status=409):
     remedy = "Remove the pin first: `mirror channel unpin`; `mirror channel list` shows them."
 
 
+class LicenceFixed(ImageError, code="MIR-908", http_status=403):
+    """A new version would change the licence of an image, and who brings it may not."""
+
+    remedy = "Leave the licence out. An operator may change it: `mirror image set --licence`."
+
+
 class UploadInvalid(ImageError, code="MIR-920", http_status=400):
     """A request of an upload is not as the tus protocol has it."""
 
@@ -111,6 +117,12 @@ class UploadTypeWrong(ImageError, code="MIR-928", http_status=415):
     """The body of a request is not what tus sends."""
 
     remedy = "Use a client that speaks tus 1.0, such as tuspy; docs/custom-images.md shows one."
+
+
+class UploadsTooMany(ImageError, code="MIR-929", http_status=429):
+    """A token has as many uploads as it may have at a time."""
+
+    remedy = "End those that were begun, or remove them (DELETE); age removes them, too."
 
 
 class RegionRefused(ImageError, code="MIR-940", http_status=502):

@@ -66,6 +66,7 @@ _ALIASES = {
     "x86": "i386",
     "ppc64le": "ppc64el",
 }
+_LONGEST_TITLE = 200
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LIKE_CENTOS = re.compile(r"centos\d\d?")
 _TITLED = r"(?:[-.].+)?"
@@ -118,6 +119,7 @@ def check_names(declaration: Declaration, provider: str = "") -> Iterator[Findin
     """
     os, release = declaration.os, declaration.release
     yield from _check_words(os, release)
+    yield from check_title(declaration.title)
     if os not in OSYSTEMS:
         known = ", ".join(sorted(OSYSTEMS - _NOT_OURS.keys()))
         yield _error(
@@ -138,6 +140,17 @@ def check_names(declaration: Declaration, provider: str = "") -> Iterator[Findin
         )
     yield from _check_base(declaration)
     yield from _check_arch(declaration)
+
+
+def check_title(title: str) -> Iterator[Finding]:
+    """Yield an error where a title is not one that a list or a terminal can show."""
+    if not title.isprintable() or len(title) > _LONGEST_TITLE:
+        yield _error(
+            "title",
+            f"{title[:60]!r} can't be shown: a title has at most {_LONGEST_TITLE} characters, and "
+            "none that steer a terminal. Give another: --title",
+            where="title",
+        )
 
 
 def check_type(declaration: Declaration) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import NotFound
+from mirror.errors import LicenceFixed, NotFound
 from mirror.images.declaration import Declaration, declared, product_name, product_of
 from mirror.model import Finding, Item, Product, Version
 
@@ -90,15 +90,20 @@ def offered(image: CustomImage, keep: int) -> Product:
     return product_of(image.declaration, tuple(Version(each.name, each.items) for each in held))
 
 
-def as_before(wanted: Wanted, catalog: Catalog) -> Wanted:
+def as_before(wanted: Wanted, catalog: Catalog, *, licence_stays: bool = False) -> Wanted:
     """Return what is wanted, with what is not said of it as it was of the image so far.
 
-    So a new version of an image that is not free is not free, either.
+    So a new version of an image that is not free is not free, either. Raises `LicenceFixed` where
+    another licence is wanted, and that of the image stays.
     """
     image = find_image(catalog, product_name(declared(wanted)))
     if image is None:
         return wanted
     before = image.declaration
+    if licence_stays and wanted.licence not in {None, before.licence}:
+        raise LicenceFixed(
+            f"{before.name} is {before.licence.value}, and this upload may not change that"
+        )
     return msgspec.structs.replace(
         wanted,
         title=wanted.title or before.title,

@@ -96,11 +96,13 @@ async def build_to(
 ) -> BuiltFile:
     """Make an image of the order's file, and write it to `output`: whole, or not at all.
 
-    Scratch space is beside it. Raises what `build_for` does, and the errors of the disk.
+    Scratch space is beside it. A plain file that is there is replaced. Raises what `build_for`
+    does, and the errors of the disk.
     """
+    await asyncio.to_thread(_check_output, output, Path(order.file))
     with (
         disk_errors(output.parent),
-        tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder,
+        tempfile.TemporaryDirectory(prefix=".mirror-build.", dir=output.parent) as folder,
     ):
         made_from, built = await asyncio.gather(
             built_from(Path(order.file), order),
@@ -116,6 +118,25 @@ async def build_to(
         made_from=made_from,
         findings=built.findings,
     )
+
+
+def _check_output(output: Path, source: Path) -> None:
+    """Refuse what can't be written to before hours go into it, and what would lose something."""
+    if not output.parent.is_dir():
+        raise ImageFileUnusable(
+            f"there is no directory {output.parent}",
+            remedy="Make it, or write the image elsewhere.",
+        )
+    if (output.exists() or output.is_symlink()) and not output.is_file():
+        raise ImageFileUnusable(
+            f"{output} is no plain file, and is not replaced by one",
+            remedy="Give the name of a file that may be there or not.",
+        )
+    if output.exists() and source.exists() and output.samefile(source):
+        raise ImageFileUnusable(
+            f"{output} is what the image is to be made from",
+            remedy="Write the image to another file.",
+        )
 
 
 def _put(file: Path, output: Path) -> None:

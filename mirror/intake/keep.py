@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from mirror.catalog.validations import Validation, content_digest
-from mirror.images.declaration import Declaration, product_name, root_item
-from mirror.images.records import ImageVersion, MadeFrom, change_image, find_image, with_version
+from mirror.images.declaration import Declaration, declared, product_name, root_item
+from mirror.images.records import (
+    ImageVersion,
+    MadeFrom,
+    as_before,
+    change_image,
+    find_image,
+    with_version,
+)
 from mirror.images.versions import next_version
 from mirror.intake.look import distribution_of
 from mirror.intake.order import Taken
@@ -34,7 +41,7 @@ _LONGEST = 200
 """Characters of an attribute."""
 
 IMAGES_LOCK = "images.lock"
-"""Below the data directory: who holds it keeps an image, or drops files that nothing needs."""
+"""Below the data directory: who holds it keeps or changes an image, or drops unneeded files."""
 
 
 class Good(NamedTuple):
@@ -56,10 +63,11 @@ def keep_image(
     Of two for one name, each gets a version, one after the other; of two of the same file, one.
     Raises `DerivedRefused`, and the errors of the disk.
     """
-    declaration, (sha256, size) = good.declaration, good.digested
+    sha256, size = good.digested
     attributes = _plain(good.attributes)
     with file_lock(tools.store.dir.root / IMAGES_LOCK):
-        again = same_again(declaration, sha256, order, tools)
+        declaration = _as_it_is(good.declaration, order, tools)
+        again = _same_again(declaration, sha256, order, tools)
         if again is not None:
             return again
         name = following_version(declaration, tools)
@@ -95,7 +103,27 @@ def restrict(declaration: Declaration, items: Iterable[Item], store: Store) -> N
 def same_again(
     declaration: Declaration, sha256: str, order: TakeOrder, tools: Tools
 ) -> Taken | None:
-    """Return the newest version, if it is this very file; what is said of it may be new."""
+    """Return the newest version, if it is this very file; what is said of it may be new. Blocks.
+
+    Raises `LicenceFixed`.
+    """
+    with file_lock(tools.store.dir.root / IMAGES_LOCK):
+        return _same_again(_as_it_is(declaration, order, tools), sha256, order, tools)
+
+
+def _as_it_is(declaration: Declaration, order: TakeOrder, tools: Tools) -> Declaration:
+    """Return the declaration by what is known of the image now: that may have changed meanwhile.
+
+    A licence that an operator has given since the file came in is not taken back.
+    """
+    said = msgspec.structs.replace(order.wanted, ftype="")
+    wanted = as_before(said, tools.catalog, licence_stays=order.licence_stays)
+    return declared(wanted, declaration.ftype)
+
+
+def _same_again(
+    declaration: Declaration, sha256: str, order: TakeOrder, tools: Tools
+) -> Taken | None:
     catalog = tools.catalog
     image = find_image(catalog, product_name(declaration))
     newest = image.versions[-1] if image is not None and image.versions else None

@@ -23,7 +23,8 @@ class TakeOrder(msgspec.Struct, frozen=True, kw_only=True):
     in the mirror's `incoming`, nobody writes to it, and it is moved, not copied; `known` is its
     digest then, where that was computed. With `building`, an image is made of it first;
     `made_from` says from what it was, where that is done already. `accept` has the codes of
-    findings that the operator takes on. `keep` is how many versions to hold (0: as it was).
+    findings that the operator takes on. `keep` is how many versions to hold (0: as it was). With
+    `licence_stays`, who gives the file may not change the licence that the image has already.
     """
 
     file: str
@@ -38,6 +39,7 @@ class TakeOrder(msgspec.Struct, frozen=True, kw_only=True):
     made_from: MadeFrom | None = None
     keep: int = 0
     accept: tuple[str, ...] = ()
+    licence_stays: bool = False
     publish: bool = True
 
 

@@ -206,7 +206,10 @@ class _Intake:
 
     async def _identified(self, file: Path, *, said: bool) -> Identified:
         """Say what a file is. Raises `ImageTypeWrong`, `ImageNameRefused`, `ImageRefused`."""
-        wanted = await asyncio.to_thread(as_before, self._order.wanted, self._tools.catalog)
+        order, catalog = self._order, self._tools.catalog
+        wanted = await asyncio.to_thread(
+            as_before, order.wanted, catalog, licence_stays=order.licence_stays
+        )
         found = await asyncio.to_thread(identified, file, wanted)
         provider = self._provider(found.declaration.os, found.declaration.release)
         if provider:

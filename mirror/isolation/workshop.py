@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -45,6 +46,7 @@ T = TypeVar("T")
 _NOTIFY_SECONDS = 30.0
 _LONGEST_MESSAGE = 1000
 """Characters of a finding."""
+_NOT_THERE = "the image is not a file in its scratch directory"
 _LONGEST_NAME = 300
 """Characters of a finding's code, and of where it is."""
 
@@ -218,8 +220,11 @@ class Workshop:
         folder.rename(taken)
         file = Path(image.file)
         if ".." in file.parts or not file.is_relative_to(folder):
-            raise DerivedRefused(f"{about}: the image is not a file in its scratch directory")
-        return _cleaned_built(image, taken / file.relative_to(folder)), taken
+            raise DerivedRefused(f"{about}: {_NOT_THERE}")
+        made = taken / file.relative_to(folder)
+        if not _is_plain_below(made, taken):
+            raise DerivedRefused(f"{about}: {_NOT_THERE}")
+        return _cleaned_built(image, made), taken
 
     def _taken(self, inspection: Inspection, folder: Path, about: str) -> Inspected:
         """Put what was made where the plugin, which may be running still, can't reach it."""
@@ -230,6 +235,16 @@ class Workshop:
         folder.rename(taken)
         derived = tuple(_moved(each, folder, taken, about) for each in inspection.made)
         return Inspected(findings, derived, taken)
+
+
+def _is_plain_below(file: Path, folder: Path) -> bool:
+    """Say whether it is a plain file of one name, with no link on the way to it."""
+    try:
+        found = file.lstat()
+        below = file.parent.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):
+        return False
+    return below and stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
 def _cleaned_built(image: Image, file: Path) -> Built:

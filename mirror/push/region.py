@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import aiohttp
 from yarl import URL
 
-from mirror.errors import ApiKeyInvalid, HttpStatus, RegionRefused, SourceInvalid
+from mirror.errors import (
+    ApiKeyInvalid,
+    HttpStatus,
+    RegionAnswerInvalid,
+    RegionRefused,
+    SourceInvalid,
+)
 from mirror.plugin_manager.words import clean
 from mirror.push.oauth import authorization
 from mirror.sync.http import USER_AGENT, translated
@@ -59,10 +65,14 @@ def api_of(url: str) -> URL:
 class Region:
     """One region's API. Made by `open_region`."""
 
-    def __init__(self, api: URL, key: ApiKey, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, api: URL, key: ApiKey, session: aiohttp.ClientSession, patience: float = 60
+    ) -> None:
         self.api = api
         self._key = key
         self._session = session
+        self._patience = patience
+        """Seconds that the whole body of an answer may take."""
         self._ahead = 0.0
         """How many seconds its clock is ahead of ours, as far as that matters."""
 
@@ -100,15 +110,21 @@ class Region:
                     data=self._body(fields, body),
                     allow_redirects=False,
                 ) as response:
-                    said = await response.content.read(_LONGEST_ANSWER)
+                    async with asyncio.timeout(self._patience):
+                        said = await _all_said(response.content)
                     status, date = response.status, response.headers.get("Date", "")
             if status != 401 or last or not self._heed_clock(date):
                 break
+        said = said.replace(self._key.secret.encode(), b"***")  # some say what they were asked
         return _checked(str(url), Answer(status, said))
 
     def _url(self, path: str) -> URL:
         """Return the URL: what MAAS tells us to use must be on this MAAS."""
-        url = self.api.join(URL(path))
+        try:
+            url = self.api.join(URL(path))
+        except ValueError as error:
+            what = f"{self.api.origin()} names a place that is none: {path[:200]!r}: {error}"
+            raise RegionAnswerInvalid(what) from None
         if url.origin() != self.api.origin():
             raise RegionRefused(f"{self.api.origin()} wants the image to be sent to {url.origin()}")
         return url
@@ -152,7 +168,15 @@ async def open_region(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
     ) as session:
-        yield Region(api, key, session)
+        yield Region(api, key, session, stall)
+
+
+async def _all_said(content: aiohttp.StreamReader) -> bytes:
+    """Read a body to its end, or as much of it as is ever looked at."""
+    said = bytearray()
+    while len(said) < _LONGEST_ANSWER and (piece := await content.readany()):
+        said += piece
+    return bytes(said[:_LONGEST_ANSWER])
 
 
 async def _only_once(

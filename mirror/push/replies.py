@@ -49,7 +49,7 @@ def read_image(body: bytes) -> RegionImage:
     """Read the answer about one image. Raises `RegionAnswerInvalid`."""
     try:
         return msgspec.json.decode(body, type=RegionImage, strict=False)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RegionAnswerInvalid(f"MAAS did not describe an image: {error}") from None
 
 

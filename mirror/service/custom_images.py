@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +23,7 @@ from mirror.model import JobState, Licence, Severity, utcnow
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from mirror.intake.order import Taken, TakeOrder
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 MOST_VERSIONS = 1000
 """That can be held of one image."""
 
+_WHOLE = re.compile(r"[0-9]{1,6}")
+_SHA256 = re.compile(r"([0-9a-f]{64})?")
 _UPLOADED = {"name", "arch", "type", "title", "base_image", "licence", "keep", "accept", "publish"}
 _IGNORED = {"sha256", "size", "filename", "filetype"}
 """What tus clients send along, or others look at."""
@@ -119,7 +123,12 @@ class CustomImages:
         uploads = Uploads(self._mirror.dir.incoming, self._mirror.settings.store.grace)
         order = self._order(upload.metadata, uploads.data(upload.id), by=upload.by)
         order = msgspec.structs.replace(
-            order, ours=True, known=sha256, sha256=upload.sha256, size=upload.length
+            order,
+            ours=True,
+            known=sha256,
+            sha256=upload.sha256,
+            size=upload.length,
+            licence_stays=upload.licence_stays,
         )
         return self.queue(order).id
 
@@ -128,9 +137,15 @@ class CustomImages:
 
         Raises `BodyInvalid`, `ImageTypeWrong`, and `ImageNameRefused`.
         """
+        return self.checked(self.wanted(metadata))
+
+    def wanted(self, metadata: Mapping[str, str]) -> Wanted:
+        """Return what an upload is to become, by what is said of it. Raises as `declared` does."""
         from pathlib import Path
 
-        return self.checked(self._order(metadata, Path(), by="").wanted)
+        wanted = self._order(metadata, Path(), by="").wanted
+        self.checked(wanted)
+        return wanted
 
     def checked(self, wanted: Wanted) -> Declaration:
         """Return a declaration that MAAS's rules have nothing against; see `declared`."""
@@ -189,8 +204,10 @@ class CustomImages:
             raise BodyInvalid(f"an upload has no {unknown[0][:40]!r}; it has {takes}")
         if not metadata.get("name"):
             raise BodyInvalid("an upload needs a name: name=rhel/9")
+        if not _SHA256.fullmatch(metadata.get("sha256", "").lower()):
+            raise BodyInvalid("the sha256 of an upload is 64 hexadecimal digits")
         keep = metadata.get("keep", "0")
-        if not keep.isdecimal() or int(keep) > MOST_VERSIONS:
+        if not _WHOLE.fullmatch(keep) or int(keep) > MOST_VERSIONS:
             raise BodyInvalid(f"{keep[:20]!r} is not how many versions to hold")
         return TakeOrder(
             file=str(file),
@@ -225,11 +242,14 @@ class CustomImages:
         Versions beyond `keep` go. Channels follow with the next sync, or `publish`. Raises
         `NotFound`, `BodyInvalid`.
         """
+        from mirror.images.names import check_title
         from mirror.intake.keep import restrict
 
-        before = self.get(declaration)
         if keep is not None and not 0 <= keep <= MOST_VERSIONS:
             raise BodyInvalid(f"an image can't hold {keep} versions")
+        title = None if title is None else " ".join(title.split())
+        for each in check_title(title or ""):
+            raise BodyInvalid(each.message)
         usual = self._mirror.settings.images.keep
 
         def change(image: CustomImage | None) -> CustomImage:
@@ -237,7 +257,7 @@ class CustomImages:
             said = now.declaration
             said = msgspec.structs.replace(
                 said,
-                title=said.title if title is None else " ".join(title.split()),
+                title=said.title if title is None else title,
                 licence=said.licence if licence is None else licence,
             )
             held = now.keep if keep is None else keep
@@ -245,9 +265,11 @@ class CustomImages:
                 now, declaration=said, keep=held, versions=now.versions[-(held or usual) :]
             )
 
-        after = change_image(self._mirror.catalog, before.product, change)
-        for version in after.versions:
-            restrict(after.declaration, version.items, self._mirror.store)
+        with self._alone():
+            before = self.get(declaration)
+            after = change_image(self._mirror.catalog, before.product, change)
+            for version in after.versions:
+                restrict(after.declaration, version.items, self._mirror.store)
         if after != before:
             self._mirror.catalog.audit.record(by, "image.set", before.product, before, after)
         return after
@@ -258,14 +280,15 @@ class CustomImages:
         Channels follow with the next sync, or `publish`; snapshots that have it stay as long as
         retention keeps them. Raises `NotFound`, and `ImagePinned` where a channel is pinned to it.
         """
-        before = self.get(declaration)
-        gone = {each.name for each in before.versions if version in {"", each.name}}
-        self._refuse_pinned(before, gone)
-        after = change_image(
-            self._mirror.catalog,
-            before.product,
-            lambda image: without_version(image or before, version),
-        )
+        with self._alone():
+            before = self.get(declaration)
+            gone = {each.name for each in before.versions if version in {"", each.name}}
+            self._refuse_pinned(before, gone)
+            after = change_image(
+                self._mirror.catalog,
+                before.product,
+                lambda image: without_version(image or before, version),
+            )
         self._mirror.catalog.audit.record(by, "image.remove", before.product, before, after)
         return after
 
@@ -281,6 +304,13 @@ class CustomImages:
         """Ask for the same, which `mirror serve` does; return its job."""
         options = _publishing(self._mirror.settings.sync.channel)
         return self._mirror.jobs.start(options, by=by, reason="image")
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Let no version be kept meanwhile: that would go by what the image was before."""
+        from mirror.intake.keep import IMAGES_LOCK
+        from mirror.store.locks import file_lock
+
+        return file_lock(self._mirror.dir.root / IMAGES_LOCK)
 
     def _refuse_pinned(self, image: CustomImage, gone: set[str]) -> None:
         from mirror.sync.pins import PinRules

@@ -122,6 +122,7 @@ class Storage:
         space. Raises `Busy` while a sync runs, and `SnapshotInvalid`.
         """
         from mirror.store.gc import collect
+        from mirror.uploads.upload import PREFIX
 
         mirror = self._mirror
         chosen = mirror.settings.store.grace if grace is None else grace
@@ -129,7 +130,14 @@ class Storage:
             fates = self.expire()
             gone = [fate.snapshot for fate in fates if fate.goes]
             keep = set(mirror.custom_images.blobs_held())
-            found = collect(mirror.store, grace=chosen, dry_run=dry_run, keep=keep, gone=gone)
+            found = collect(
+                mirror.store,
+                grace=chosen,
+                dry_run=dry_run,
+                keep=keep,
+                spared={f"{PREFIX}{each}" for each in mirror.uploading.jobs_under_way()},
+                gone=gone,
+            )
             if not dry_run:
                 self._forget(found.removed, {fate.snapshot: fate.why for fate in fates}, by)
                 mirror.catalog.tallies.add({GC_BLOBS: found.blobs, GC_BYTES: found.bytes})

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirror.errors import Busy, ImageTooLarge, UploadLocked, UploadWrong
+from mirror.catalog.jobs import is_final
+from mirror.errors import (
+    Busy,
+    ImageTooLarge,
+    NotFound,
+    UploadInvalid,
+    UploadLocked,
+    UploadsTooMany,
+    UploadWrong,
+)
+from mirror.images.records import as_before
 from mirror.store.locks import file_lock
 from mirror.store.space import require_space
 from mirror.uploads.receive import digest_of
@@ -19,6 +29,12 @@ if TYPE_CHECKING:
 
     from mirror.service.mirror import Mirror
     from mirror.uploads.upload import Upload
+
+
+MOST_HELD = 100
+"""Uploads of one token at a time: each costs two files, whatever it says of its length."""
+_LOCK = "uploads.lock"
+"""Below the data directory: who holds it makes room for an upload."""
 
 
 class Uploading:
@@ -37,16 +53,29 @@ class Uploading:
         """How many bytes one may have."""
         return int(self._mirror.settings.images.max_size)
 
-    def begin(self, length: int, metadata: dict[str, str], *, by: str) -> Upload:
+    def begin(
+        self, length: int, metadata: dict[str, str], *, by: str, licence_stays: bool = False
+    ) -> Upload:
         """Make room for an image of which `metadata` says what it is.
 
-        Raises `ImageTooLarge`, `NoSpace`, and what a declaration is refused for.
+        With `licence_stays`, it may not change the licence of an image that there is already.
+        Raises `ImageTooLarge`, `NoSpace`, `UploadsTooMany`, `LicenceFixed`, and what a declaration
+        is refused for.
         """
-        self._mirror.custom_images.declared(metadata)
+        images = self._mirror.custom_images
+        as_before(images.wanted(metadata), self._mirror.catalog, licence_stays=licence_stays)
+        if not length:
+            raise UploadInvalid("an image has at least one byte: Upload-Length: 0 is none")
         if length > self.max_size:
             raise ImageTooLarge(f"{length:,} bytes are more than {self.max_size:,}")
-        self._check_quota(length)
-        return self.uploads.create(length, metadata, sha256=metadata.get("sha256", ""), by=by)
+        sha256 = metadata.get("sha256", "").lower()
+        with file_lock(self._mirror.dir.root / _LOCK):  # or ten at once would each see room
+            if self.uploads.held_by(by) >= MOST_HELD:
+                raise UploadsTooMany(f"{by} has {MOST_HELD} uploads that have not become images")
+            self._check_quota(length)
+            return self.uploads.create(
+                length, metadata, sha256=sha256, by=by, licence_stays=licence_stays
+            )
 
     def find(self, number: str) -> Upload:
         """Return an upload. Raises `NotFound`, `UploadDamaged`."""
@@ -73,9 +102,24 @@ class Uploading:
     def remove(self, upload: Upload) -> None:
         """Forget an upload. Raises `UploadLocked` while bytes come, or a job takes it in."""
         with self._alone(upload):
-            if upload.job and self.uploads.data(upload.id).exists():
+            if upload.job and not self._has_ended(upload.job):
                 raise UploadLocked(f"job {upload.job} is taking upload {upload.id} in")
             self.uploads.remove(upload)
+
+    def jobs_under_way(self) -> set[str]:
+        """Return the ids of the uploads that wait for a job, or are being taken in by one."""
+        return {
+            each.id
+            for each in self.uploads.all()
+            if each.job and self.uploads.data(each.id).exists() and not self._has_ended(each.job)
+        }
+
+    def _has_ended(self, number: int) -> bool:
+        """Say whether a job has ended; one that nobody remembers has."""
+        try:
+            return is_final(self._mirror.jobs.get(number).state)
+        except NotFound:
+            return True
 
     @contextmanager
     def _alone(self, upload: Upload) -> Iterator[None]:

@@ -14,11 +14,11 @@ import msgspec
 
 from mirror.errors import NotFound, SnapshotInUse, SnapshotInvalid
 from mirror.store.durable import TEMP_SUFFIX, disk_errors
-from mirror.store.incoming import remove
+from mirror.store.incoming import in_use, remove
 from mirror.store.reach import references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
     from pathlib import Path
 
@@ -63,10 +63,13 @@ def collect(
     grace: timedelta,
     dry_run: bool = False,
     keep: Iterable[str] = (),
+    spared: Collection[str] = (),
     gone: Sequence[str] = (),
     now: datetime | None = None,
 ) -> GcReport:
     """Drop blobs that no snapshot reaches and `keep` does not name, and unfinished files.
+
+    What is in use in `incoming`, or named in `spared`, is not unfinished, however old it is.
 
     Both only when last written more than `grace` ago. The snapshots `gone` are removed first, but
     for those that a channel answers for after all. The caller holds the content lock. Raises
@@ -78,7 +81,7 @@ def collect(
     reached = _mark(store, frozenset(removed))
     for sha256 in keep:
         reached.setdefault(sha256, 0)
-    strays = [each for file in _strays(store) if (each := _stray(store, file, limit))]
+    strays = [each for file in _strays(store, spared) if (each := _stray(store, file, limit))]
     doomed, young, young_bytes = _unreached(store, reached, formerly, limit)
     kept = [sha256 for sha256 in store.blobs.hashes() if sha256 in reached]
     if not dry_run:
@@ -178,9 +181,11 @@ def _stray(store: Store, file: Path, limit: float) -> Dropped | None:
     return None
 
 
-def _strays(store: Store) -> Iterator[Path]:
+def _strays(store: Store, spared: Collection[str]) -> Iterator[Path]:
     with disk_errors(store.dir.root):
-        yield from store.dir.incoming.iterdir()
+        for entry in store.dir.incoming.iterdir():
+            if entry.name not in spared and not in_use(entry):
+                yield entry
         yield from store.snapshots.orphans()
         yield from store.restricted.strays()
         for folder in (store.dir.root, store.dir.snapshots, store.dir.channels):

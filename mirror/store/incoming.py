@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
@@ -14,6 +16,9 @@ from mirror.store.durable import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_SCRATCH = "scratch-"
 
 
 class Incoming:
@@ -31,10 +36,13 @@ class Incoming:
     def scratch(self) -> Iterator[Path]:
         """Give a directory of one's own, on the blobs' file system, that goes afterwards."""
         with disk_errors(self.root):
-            folder = Path(tempfile.mkdtemp(prefix="scratch-", dir=self.root))
+            folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=self.root))
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            fcntl.flock(held, fcntl.LOCK_SH)
             yield folder
         finally:
+            os.close(held)
             shutil.rmtree(folder, ignore_errors=True)
 
     def old(self, older_than: timedelta, *, now: datetime | None = None) -> Iterator[Path]:
@@ -52,6 +60,23 @@ class Incoming:
         for entry in swept:
             remove(entry)
         return swept
+
+
+def in_use(entry: Path) -> bool:
+    """Say whether it is the scratch directory of work that goes on; the kernel knows."""
+    if not entry.name.startswith(_SCRATCH):
+        return False
+    try:
+        fd = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def remove(entry: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,8 @@ class Receiver:
         self._upload = upload
         self._fd = fd
         self._begin = offset
+        self._one = threading.Lock()
+        self._open = True
         self._durable = offset
         known = uploads.digests.get(upload.id)
         fits = known is not None and known.position == offset
@@ -64,7 +67,15 @@ class Receiver:
             self._digest = Digest()
 
     def add(self, data: bytes) -> None:
-        """Write what has come. Blocks. Raises `UploadOverflow`, and the errors of the disk."""
+        """Write what has come. Blocks. Raises `UploadOverflow`, and the errors of the disk.
+
+        Once it is closed, nothing is written: whoever was cancelled may still have a thread here.
+        """
+        with self._one:
+            if self._open:
+                self._add(data)
+
+    def _add(self, data: bytes) -> None:
         if self.offset + len(data) > self._upload.length:
             raise UploadOverflow(
                 f"upload {self._upload.id} is to have {self._upload.length:,} bytes, and more came"
@@ -88,7 +99,12 @@ class Receiver:
         self._digest = None
 
     def close(self) -> None:
-        """Make it durable, and remember the digest so far."""
+        """Make it durable, and remember the digest so far; wait for what is being written."""
+        with self._one:
+            self._open = False
+            self._close()
+
+    def _close(self) -> None:
         with disk_errors(self._uploads.data(self._upload.id)):
             os.fsync(self._fd)
             self._uploads.touch(self._upload.id)
@@ -113,7 +129,11 @@ def receive(uploads: Uploads, upload: Upload, offset: int) -> Iterator[Receiver]
                 f"upload {upload.id} has {here:,} bytes; these begin at {offset:,}"
             )
         with disk_errors(uploads.data(upload.id)):
-            fd = os.open(uploads.data(upload.id), os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                fd = os.open(uploads.data(upload.id), os.O_WRONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                what = f"upload {upload.id} is whole, and was taken in: it takes no more bytes"
+                raise OffsetConflict(what) from None
         try:
             receiver = Receiver(uploads, upload, fd, offset)
             try:

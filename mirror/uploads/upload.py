@@ -37,7 +37,8 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """What a client wants to bring: `length` bytes, of what `metadata` says.
 
     `sha256` is what the client says that it will be ('': nothing). `job` is the one that takes it
-    in, once it is whole (0: not yet).
+    in, once it is whole (0: not yet). With `licence_stays`, it may not change the licence of the
+    image that it becomes a version of.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     sha256: str = ""
     by: str = ""
+    licence_stays: bool = False
     created: datetime
     job: int = 0
 
@@ -58,7 +60,15 @@ class Uploads:
         self.digests: OrderedDict[str, Digest] = OrderedDict()
         """Of the uploads of which this process has seen every byte so far."""
 
-    def create(self, length: int, metadata: dict[str, str], *, sha256: str, by: str) -> Upload:
+    def create(
+        self,
+        length: int,
+        metadata: dict[str, str],
+        *,
+        sha256: str,
+        by: str,
+        licence_stays: bool = False,
+    ) -> Upload:
         """Make room for an upload. Raises the errors of the disk."""
         upload = Upload(
             id=secrets.token_hex(16),
@@ -66,6 +76,7 @@ class Uploads:
             metadata=metadata,
             sha256=sha256,
             by=by,
+            licence_stays=licence_stays,
             created=utcnow(),
         )
         folder = self.folder(upload.id)
@@ -125,6 +136,10 @@ class Uploads:
         self.digests.pop(upload.id, None)
         with disk_errors(self.folder(upload.id)):
             shutil.rmtree(self.folder(upload.id), ignore_errors=False)
+
+    def held_by(self, by: str) -> int:
+        """Return how many uploads of somebody take room: under way, waiting, or refused."""
+        return sum(each.by == by and self.data(each.id).exists() for each in self.all())
 
     def waiting_bytes(self) -> int:
         """Return how much all uploads that are under way will take of the disk."""

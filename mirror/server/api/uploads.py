@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from aiohttp import hdrs, web
 
-from mirror.access.rights import Right
+from mirror.access.rights import Right, allows
 from mirror.errors import (
     Busy,
     ChecksumMismatch,
@@ -95,7 +95,12 @@ class UploadRoutes:
         metadata = read_metadata(request.headers.get("Upload-Metadata", ""))
         uploading = await self._opened()
         upload = await self._dispatch.in_thread(
-            lambda: uploading.begin(length, metadata, by=principal.actor)
+            lambda: uploading.begin(
+                length,
+                metadata,
+                by=principal.actor,
+                licence_stays=not allows(principal.role, Right.OPERATE),
+            )
         )
         offset = 0
         if request.content_type == _OFFSET_TYPE:

@@ -127,3 +127,22 @@ async def test_what_it_may_not(build, do, error, said):
         await build(do)
     built, _ = await build()  # and the next one is built
     assert built.file.read_bytes() == b"cba"
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        "made = scratch / 'link'; made.symlink_to(file)",
+        "(scratch / 'link').symlink_to(file.parent); made = scratch / 'link' / file.name",
+        "made = scratch / 'folder'; made.mkdir()",
+        "made = scratch / 'nothing'",
+        "made = scratch / 'two'; made.write_bytes(b'x'); (scratch / 'other').hardlink_to(made)",
+    ],
+)
+async def test_an_image_that_is_no_file_of_its_own(build, tmp_path, do):
+    """It would be given another mode, and handed out: what hostile bytes made of a plugin says."""
+    given = tmp_path / "given" / "image.img"
+    given.chmod(0o600)
+    with pytest.raises(DerivedRefused, match="is not a file in its scratch directory"):
+        await build(f"{do}\norder.options['instead'] = Built(ftype='x', file=made)")
+    assert given.stat().st_mode & 0o777 == 0o600

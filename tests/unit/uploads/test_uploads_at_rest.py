@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from datetime import timedelta
 
 import pytest
@@ -149,3 +150,54 @@ def test_sigkill_loses_nothing_that_was_acknowledged(uploads, tmp_path):
     add(uploads, upload, here, b"x")
     with uploads.data(upload.id).open("rb") as file:
         assert file.read(acknowledged) == b"0123456789" * (acknowledged // 10)
+
+
+def test_nothing_is_written_by_who_was_cancelled(uploads, tmp_path):
+    """The file is closed by then, and its number may be that of another file."""
+    upload = begin(uploads)
+    with receive(uploads, upload, 0) as receiver:
+        receiver.add(b"hello")
+    other = tmp_path / "other"
+    other.touch()
+    with other.open("r+b") as file:
+        number = receiver._fd
+        assert os.dup2(file.fileno(), number) == number
+        try:
+            receiver.add(b"world")
+        finally:
+            os.close(number)
+    assert other.read_bytes() == b""
+    assert uploads.offset(upload) == 5
+
+
+def test_closing_waits_for_what_is_being_written(uploads, monkeypatch):
+    upload = begin(uploads)
+    writing, go_on, order = threading.Event(), threading.Event(), []
+    write = os.pwrite
+
+    def slowly(fd, data, offset):
+        writing.set()
+        assert go_on.wait(10)
+        done = write(fd, data, offset)
+        order.append("written")
+        return done
+
+    context = receive(uploads, upload, 0)
+    receiver = context.__enter__()
+    monkeypatch.setattr(os, "pwrite", slowly)
+    adding = threading.Thread(target=receiver.add, args=(b"hello",))
+    adding.start()
+    assert writing.wait(10)
+
+    def leave():
+        context.__exit__(None, None, None)
+        order.append("closed")
+
+    leaving = threading.Thread(target=leave)
+    leaving.start()
+    leaving.join(0.2)
+    go_on.set()
+    adding.join(10)
+    leaving.join(10)
+    assert order == ["written", "closed"]
+    assert uploads.offset(upload) == 5
