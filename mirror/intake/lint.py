@@ -49,10 +49,11 @@ async def lint_image(
     """
     size = await asyncio.to_thread(plain_size, file)
     found = await asyncio.to_thread(identified, file, wanted)
-    findings = found.findings
+    content: tuple[Finding, ...] = ()
     if found.is_known:
-        findings += await _content(file, found.declaration, size, settings, plugins, accepted)
-    judged = with_accepted(findings, accepted)
+        content = await _content(file, found.declaration, size, settings, plugins, accepted)
+    # Of name and type nothing can be accepted: it would be taken in nowhere.
+    judged = (*found.findings, *with_accepted(content, accepted))
     return LintReport(
         file=str(file),
         size=size,

@@ -207,6 +207,15 @@ def test_findings_are_told_the_gravest_first_and_what_was_accepted_for_nothing_i
     assert "--accept custom-image-kernle: nothing of that code was found" in ran.err
 
 
+@pytest.mark.parametrize("verb", ["lint", "add"])
+def test_what_maas_would_never_take_is_not_accepted(cli, image, verb):
+    cli("init")
+    words = ("image", verb, str(image), "--name", "rocky/9", "--accept", "image-os-unknown")
+    ran = cli(*words)
+    assert ran.status == {"lint": 1, "add": 2}[verb]
+    assert "knows no operating system 'rocky'" in ran.out + ran.err
+
+
 def test_it_is_said_what_hides_an_image_that_is_not_free(cli, image):
     cli("init")
     hidden = cli("image", "add", str(image), "--name", "custom/ours", "--licence", "subscription")
