@@ -199,7 +199,7 @@ def _told_by_files(members: list[Member], forms: list[str]) -> str:
 
 # --- what to do about one that MAAS can't take ----------------------------------------------------
 
-_BUILD = "make a root-dd.gz of it with `mirror image build`"
+_BUILD = "make an image of it with `mirror image build`"
 _CONVERT = "make a raw disk of it with `qemu-img convert -O raw`, and then an image of that"
 _INSTALL = (
     "it installs a system, and is none: install it in a virtual machine with Packer (packer-maas "

@@ -125,7 +125,7 @@ def check_names(declaration: Declaration, provider: str = "") -> Iterator[Findin
         yield _error(
             "os-unknown",
             f"MAAS knows no operating system {os!r}; it knows {known}. Put others under custom: "
-            f"--name custom/{os}-{release}",
+            f"--name custom/{os}-{release.replace('/', '-')}",
         )
     elif os in _NOT_OURS:
         yield _error("os-not-custom", f"{_NOT_OURS[os]}. Call it --name custom/{os}-{release}")
@@ -195,8 +195,8 @@ def _check_words(os: str, release: str) -> Iterator[Finding]:
         if len(word) > MAX_OS_OR_RELEASE:
             yield _error(
                 "name-too-long",
-                f"{word!r} has {len(word)} characters, and MAAS keeps {MAX_OS_OR_RELEASE} of an "
-                f"{what} at most: choose a shorter one",
+                f"{word!r} has {len(word)} characters, and MAAS keeps {MAX_OS_OR_RELEASE} at most "
+                f"as {what}: choose a shorter one",
             )
 
 

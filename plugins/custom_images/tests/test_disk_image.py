@@ -69,8 +69,8 @@ def test_a_good_disk_has_a_note_only(bench):
     assert codes(found) == {(NOTE, "disk-size")}
     size = of(found, "disk-size")
     assert size.where == "root-dd.gz"
-    assert "at least 0.1 GB" in size.message
-    assert "partition 2 (vfat, 0.1 GB), partition 3 (ext4, 0.1 GB)" in size.message
+    assert "at least 56 MB" in size.message
+    assert "partition 2 (vfat, 36 MB), partition 3 (ext4, 17 MB)" in size.message
 
 
 @pytest.mark.parametrize("make", ["ext4", "xfs", "ntfs", "vfat", "ext2"])

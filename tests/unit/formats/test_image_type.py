@@ -98,7 +98,7 @@ def test_what_maas_cannot_expand_is_of_no_type(found, form):
     disk = found(packed(mbr(), form))
     assert disk == ImageType("", form, "disk image")
     assert (
-        way_out(disk) == f"MAAS knows no {form}: make a root-dd.gz of it with `mirror image build`"
+        way_out(disk) == f"MAAS knows no {form}: make an image of it with `mirror image build`"
     )
     assert found(packed(ROOT, form)) == ImageType("", form, "tar of a root file system")
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FTYPES = tuple(each for each in UPLOAD_TYPES.values() if each.startswith("root-dd"))
 """The file types of disk images, as MAAS stores them."""
 _GB = 1000**3
+_MB = 1000**2
 _MOST = 12
 """How many partitions are named in a note."""
 
@@ -110,5 +111,7 @@ def _summary(disk: Disk, table: PartitionTable, places: Sequence[Place]) -> Find
 
 
 def _size(size: int) -> str:
-    """Return bytes as GB, up to the next tenth: a disk with fewer is too small."""
+    """Return bytes as GB, up to the next tenth, or MB: a disk with fewer is too small."""
+    if size < _GB:
+        return f"{-(-size // _MB)} MB"
     return f"{-(-size * 10 // _GB) / 10:,.1f} GB"
