@@ -96,9 +96,13 @@ class _Intake:
 
     async def run(self) -> Taken:
         with self._tools.store.incoming.scratch() as scratch:
-            if self._order.building is None:
-                return await self._from_file(Path(self._order.file), scratch)
-            return await self._from_build(scratch)
+            if self._order.building is not None:
+                return await self._from_build(scratch)
+            file = Path(self._order.file)
+            taken = await self._from_file(file, scratch)
+            if self._order.ours:  # not before: what was interrupted is begun again with it
+                await asyncio.to_thread(file.unlink, missing_ok=True)
+            return taken
 
     # --- where the image is from ------------------------------------------------------------------
 
@@ -152,7 +156,7 @@ class _Intake:
             most = int(self._tools.settings.images.max_size)
             done = await receive(file, target, most, self._emit)
         else:
-            target = file
+            target = await asyncio.to_thread(_linked, file, scratch / "image")
             done = Digested(order.known, size) if order.known else await self._digest(file)
         if order.sha256 and order.sha256.lower() != done.sha256:
             raise DigestMismatch(
@@ -248,6 +252,15 @@ class _Intake:
 
     def _say(self, message: str) -> None:
         self._emit(Note(message))
+
+
+def _linked(file: Path, target: Path) -> Path:
+    """Give a file that is ours a second name, by which it is moved; return that."""
+    try:
+        target.hardlink_to(file)
+    except OSError:  # a file system without such names
+        return file
+    return target
 
 
 def _is_rule(finding: Finding) -> bool:

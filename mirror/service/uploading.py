@@ -19,6 +19,7 @@ from mirror.errors import (
     UploadWrong,
 )
 from mirror.images.records import as_before
+from mirror.model import JobState
 from mirror.store.locks import file_lock
 from mirror.store.space import require_space
 from mirror.uploads.receive import digest_of
@@ -82,13 +83,13 @@ class Uploading:
         return self.uploads.find(number)
 
     def finish(self, upload: Upload) -> Upload:
-        """Ask for a job that takes a whole upload in; once, whoever asks.
+        """Ask for a job that takes a whole upload in; once, whoever asks, unless it is interrupted.
 
         Raises `UploadWrong` where it is known that it is not what was declared.
         """
         with self._alone(upload):
             upload = self.uploads.find(upload.id)
-            if upload.job:
+            if upload.job and not self._was_interrupted(upload):
                 return upload
             known = digest_of(self.uploads, upload)
             if known and upload.sha256 and known != upload.sha256:
@@ -113,6 +114,15 @@ class Uploading:
             for each in self.uploads.all()
             if each.job and self.uploads.data(each.id).exists() and not self._has_ended(each.job)
         }
+
+    def _was_interrupted(self, upload: Upload) -> bool:
+        """Say whether its job's process is gone, and all that came is still here."""
+        if not self.uploads.data(upload.id).exists():
+            return False
+        try:
+            return self._mirror.jobs.get(upload.job).state is JobState.INTERRUPTED
+        except NotFound:
+            return False
 
     def _has_ended(self, number: int) -> bool:
         """Say whether a job has ended; one that nobody remembers has."""

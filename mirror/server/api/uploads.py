@@ -200,8 +200,11 @@ class UploadRoutes:
             raise ChecksumMismatch("the piece is not what its Upload-Checksum says")
 
     async def _finish(self, uploading: Uploading, upload: Upload, offset: int) -> Upload:
-        """Have a whole upload taken in; also one whose last answer got lost with its server."""
-        if offset < upload.length or upload.job:
+        """Have a whole upload taken in; also one whose last answer got lost with its server.
+
+        Where the server stopped while a job did that, another one does.
+        """
+        if offset < upload.length:
             return upload
         return await self._dispatch.in_thread(lambda: uploading.finish(upload))
 

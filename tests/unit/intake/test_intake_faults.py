@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
+import textwrap
 from datetime import timedelta
 
 import pytest
 from image_helpers import CENTOS, order
 
-from mirror.errors import BodyInvalid, Busy, ImageFileUnusable, LicenceFixed
+from mirror.errors import BodyInvalid, Busy, ImageFileUnusable, ImageRefused, LicenceFixed
 from mirror.images.declaration import Declaration, declared
 from mirror.images.records import find_image
 from mirror.intake import keep, take
@@ -175,3 +179,61 @@ def test_what_is_declared_has_no_control_characters_in_its_name(images):
     said = declared(order(images.file(), "custom/a\x1b[2J").wanted)
     [finding] = [each for each in judged_names(said) if each.code == "image-name-characters"]
     assert finding.message.isprintable()
+
+
+def sent(images, mut):
+    """Return an upload of which every byte has come, and its job is queued."""
+    data = images.file().read_bytes()
+    upload = mut.mirror.uploading.begin(len(data), {"name": "centos/centos8"}, by="ci")
+    mut.mirror.uploading.uploads.data(upload.id).write_bytes(data)
+    return mut.mirror.uploading.finish(upload)
+
+
+@pytest.mark.parametrize("where", ["look_into", "keep_image", "change_image"])
+def test_a_server_that_is_killed_while_it_takes_an_upload_in(images, mut, where, tmp_path):
+    """Nothing has to be sent again: whoever asks for the upload has it taken in."""
+    upload = sent(images, mut)
+    program = textwrap.dedent(f"""
+        import asyncio, os, signal
+        from mirror.intake import keep, take
+        from mirror.service import Mirror
+        from mirror.settings import Settings, StoreSettings
+
+        def die(*args, **more):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        setattr(keep if {where!r} == "change_image" else take, {where!r}, die)
+        settings = Settings(data_dir={str(mut.root)!r}, store=StoreSettings(min_free=0))
+        with Mirror.open(settings) as mirror:
+            asyncio.run(mirror.syncs.run_queued({upload.job}))
+    """)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()
+    assert mut.mirror.jobs.get(upload.job).state == "interrupted"
+    again = mut.mirror.uploading.finish(upload)
+    assert again.job != upload.job
+    assert mut.mirror.uploading.finish(again).job == again.job
+    assert asyncio.run(mut.mirror.syncs.run_queued(again.job))
+    assert mut.mirror.jobs.get(again.job).state == "succeeded"
+    [version] = held(images).versions
+    assert mut.mirror.store.blobs.has(version.root.sha256)
+    assert not mut.mirror.uploading.uploads.data(upload.id).exists()
+
+
+def test_an_upload_of_what_is_there_already_takes_no_room(images, mut):
+    images.take(images.file())
+    upload = sent(images, mut)
+    assert asyncio.run(mut.mirror.syncs.run_queued(upload.job))
+    assert len(held(images).versions) == 1
+    assert mut.mirror.uploading.uploads.waiting_bytes() == 0
+
+
+def test_an_upload_that_was_refused_is_not_taken_in_again(images, mut):
+    upload = mut.mirror.uploading.begin(5, {"name": "centos/centos8"}, by="ci")
+    mut.mirror.uploading.uploads.data(upload.id).write_bytes(b"hello")
+    upload = mut.mirror.uploading.finish(upload)
+    with pytest.raises(ImageRefused):
+        asyncio.run(mut.mirror.syncs.run_queued(upload.job))
+    assert mut.mirror.uploading.finish(upload).job == upload.job
+    mut.mirror.uploading.remove(upload)
+    assert mut.mirror.uploading.uploads.waiting_bytes() == 0
