@@ -97,9 +97,7 @@ def test_what_is_not_compressed(found):
 def test_what_maas_cannot_expand_is_of_no_type(found, form):
     disk = found(packed(mbr(), form))
     assert disk == ImageType("", form, "disk image")
-    assert (
-        way_out(disk) == f"MAAS knows no {form}: make an image of it with `mirror image build`"
-    )
+    assert way_out(disk) == f"MAAS knows no {form}: make an image of it with `mirror image build`"
     assert found(packed(ROOT, form)) == ImageType("", form, "tar of a root file system")
 
 
