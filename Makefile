@@ -28,7 +28,7 @@ demo: install  ## Build a signed upstream, mirror it, serve it (until Ctrl-C)
 	$(BIN)/mirror demo
 
 test: install lint  ## Lint, then all tests that take less than a few minutes
-	$(BIN)/pytest -q -n 4 --dist worksteal
+	$(BIN)/pytest -q -n 5 --dist worksteal
 
 lint: install  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

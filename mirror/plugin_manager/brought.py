@@ -24,6 +24,7 @@ CORE_COMMANDS = frozenset(
         "doctor",
         "export",
         "gc",
+        "image",
         "init",
         "job",
         "key",

@@ -39,6 +39,11 @@ TABLE = {
     ("GET", "/available-images"): OPERATORS,
     ("POST", "/available-images:refresh"): OPERATORS,
     ("GET", "/boot-resources"): OPERATORS,
+    ("GET", "/custom-images"): OPERATORS,
+    ("POST", "/custom-images:publish"): OPERATORS,
+    ("GET", "/custom-images/{os}/{release}/{arch}/{subarch}"): OPERATORS,
+    ("PATCH", "/custom-images/{os}/{release}/{arch}/{subarch}"): OPERATORS,
+    ("DELETE", "/custom-images/{os}/{release}/{arch}/{subarch}"): OPERATORS,
     ("GET", "/jobs"): OPERATORS,
     ("POST", "/jobs"): OPERATORS,
     ("GET", "/jobs/{id}"): OPERATORS,
@@ -216,7 +221,8 @@ def test_who_may_do_one_channel_makes_no_tokens(api, path):
 def _try(api, method, path, token):
     for name, value in {"{name}": "nobody", "{id}": "999999", "{pin}": "999"}.items():
         path = path.replace(name, value)
-    path = path.replace("{channel}", "nothing").replace("{snapshot}", "nothing")
+    for name in ("channel", "snapshot", "os", "release", "arch", "subarch"):
+        path = path.replace(f"{{{name}}}", "nothing")
     bodies = {"json": {"nonsense": True}} if method in {"POST", "PATCH", "PUT"} else {}
     return api(method, path, token=token, **bodies)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from mirror.api import hookimpl
 
 while Path({marker!r}).exists():
+    Path({marker!r} + ".hangs").touch()
     time.sleep(0.1)
 
 @hookimpl
@@ -48,7 +49,7 @@ def test_the_server_serves_and_its_job_can_be_ended(marker, cli, mut, sample_ups
         marker.touch()
         job = mut.mirror.jobs.start(SyncOptions(), by="test", reason="manual")
         until(server.job_process)
-        time.sleep(1)
+        until(marker.with_name("hang.hangs").exists)
         with urlopen(f"{server.url}/images/stable/streams/v1/index.sjson") as response:
             assert response.status == 200
         mut.mirror.jobs.cancel(job.id, by="test")

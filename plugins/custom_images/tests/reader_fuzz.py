@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mirror_custom_images.filesystems.filesystem import FileSystem
 
 EXAMPLES = settings(
-    max_examples=int(os.environ.get("MIRROR_FUZZ_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("MIRROR_FUZZ_EXAMPLES", "20")),
     deadline=5000,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

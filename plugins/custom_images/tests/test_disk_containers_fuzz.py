@@ -16,7 +16,7 @@ from test_disk_containers_damage import vhd_sum, vhdx_sum
 from mirror.formats import FormatError
 
 FUZZ = settings(
-    max_examples=int(os.environ.get("MIRROR_FUZZ_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("MIRROR_FUZZ_EXAMPLES", "40")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

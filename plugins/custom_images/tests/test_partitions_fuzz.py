@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mirror_custom_images.disks.gpt import moved, shrunk
 from mirror_custom_images.disks.partitions import read_partitions
 
-EXAMPLES = int(os.environ.get("MIRROR_FUZZ_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("MIRROR_FUZZ_EXAMPLES", "60"))
 FUZZ = settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -21,7 +21,7 @@ from mirror.formats import FormatError
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXAMPLES = int(os.environ.get("MIRROR_FUZZ_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("MIRROR_FUZZ_EXAMPLES", "60"))
 FUZZ = settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -15,6 +15,7 @@ from mirror.plugin_manager import load_plugins
 def test_allow_and_block():
     assert {r.name: r.status for r in load_plugins(block=["centos"]).records} == {
         "centos": "blocked",
+        "custom_images": "loaded",
         "ubuntu": "loaded",
     }
     assert [each.id for each in load_plugins(allow=["centos"]).distributions] == ["centos"]
