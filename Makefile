@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := . plugins/ubuntu plugins/centos plugins/custom_images
 INSTALLED := $(VENV)/.installed
+# empty means "write it": the tests start thousands of processes, and each would compile all modules
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help install demo test lint format bench soak fuzz e2e constraints docs clean
 
@@ -28,6 +30,7 @@ demo: install  ## Build a signed upstream, mirror it, serve it (until Ctrl-C)
 	$(BIN)/mirror demo
 
 test: install lint  ## Lint, then all tests that take less than a few minutes
+	$(BIN)/python -m compileall -q mirror plugins
 	$(BIN)/pytest -q -n 5 --dist worksteal
 
 lint: install  ## ruff, mypy --strict, import-linter

@@ -11,12 +11,13 @@ from mirror.model import JobState
 from mirror.sync.run import SyncOptions
 
 HANGS = """
+import os
 import time
 from pathlib import Path
 from mirror.api import hookimpl
 
 while Path({marker!r}).exists():
-    Path({marker!r} + ".hangs").touch()
+    Path({marker!r} + "." + str(os.getpid())).touch()
     time.sleep(0.1)
 
 @hookimpl
@@ -48,8 +49,8 @@ def test_the_server_serves_and_its_job_can_be_ended(marker, cli, mut, sample_ups
     with cli.serving() as server:
         marker.touch()
         job = mut.mirror.jobs.start(SyncOptions(), by="test", reason="manual")
-        until(server.job_process)
-        until(marker.with_name("hang.hangs").exists)
+        # other processes of the server hang as well: the job's own must, before it is cancelled
+        until(lambda: marker.with_name(f"{marker.name}.{server.job_process()}").exists())
         with urlopen(f"{server.url}/images/stable/streams/v1/index.sjson") as response:
             assert response.status == 200
         mut.mirror.jobs.cancel(job.id, by="test")
