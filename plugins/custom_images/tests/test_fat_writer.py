@@ -5,129 +5,37 @@ from __future__ import annotations
 import io
 import os
 import struct
-import subprocess
-from typing import TYPE_CHECKING
 
 import pytest
-from disk_builder import MIB, fat, plant, run
-from disk_builder import put as copy_into
+from disk_builder import run
+from fat_images import (
+    AT,
+    HOOKS,
+    SIZES,
+    THERE,
+    Unhurried,
+    as_bytes,
+    below,
+    copied,
+    entries,
+    file_entry,
+    one_of_each_size,
+    wrapped,
+)
 from file_disk import FileDisk
 from mirror_custom_images.disks.disk import Part
 from mirror_custom_images.entries import Entry
 from mirror_custom_images.filesystems.fat import Fat
-from mirror_custom_images.filesystems.fat_check import check_fat
-from mirror_custom_images.filesystems.fat_names import checksum
-from mirror_custom_images.filesystems.fat_new_names import long_slots, short_name
-from mirror_custom_images.filesystems.fat_volume import Patches, Region
+from mirror_custom_images.filesystems.fat_volume import Patches
 from mirror_custom_images.filesystems.fat_writer import put
 
 from mirror.api import BuildRefused
 from mirror.formats import FormatError
-from mirror.testing.tools import tool
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-SIZES = {12: 2 * MIB, 16: 34 * MIB, 32: 40 * MIB}
-AT = MIB
-"""Where the file system begins in the disk that is written to."""
-
-THERE = {"EFI/BOOT/BOOTX64.EFI": "loader" * 999, "README.TXT": "read me"}
-HOOKS = {
-    "curtin-hooks": "#!/usr/bin/env python3\n" * 500,
-    "scripts.tar.xz": bytes(range(256)) * 900,
-    "empty": "",
-    "sub/a rather long name, with a comma": "x" * 4096,
-    "sub/deeper/naïve 🦊 name": "fox",
-    "sub/deeper/UPPER.TXT": "upper",
-}
-
-
-def file_entry(path: str, content: bytes | str, mtime: int = 0) -> Entry:
-    data = content.encode() if isinstance(content, str) else content
-    return Entry(path=path, kind="file", size=len(data), mtime=mtime, open=lambda: io.BytesIO(data))
-
-
-def entries(files) -> list[Entry]:
-    return [file_entry(path, content) for path, content in files.items()]
-
-
-class Unhurried(Region):
-    """Leaves it to the system when what was written gets to the disk: for hundreds of writes."""
-
-    def flush(self) -> None:
-        pass
-
-
-class Image:
-    """A disk of which a part has a FAT file system; `kind` is how it is written to."""
-
-    kind: type[Region] = Region
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.size = file.stat().st_size - 2 * AT
-
-    def put(self, at: str, files, *, replace: bool = False) -> None:
-        self.put_entries(at, entries(files), replace=replace)
-
-    def put_entries(self, at: str, new: list[Entry], *, replace: bool = False) -> None:
-        with self.file.open("r+b") as file:
-            put(self.kind(file.fileno(), AT, self.size), at, new, replace=replace)
-
-    def files(self) -> dict[str, bytes]:
-        with FileDisk(self.file) as disk:
-            found = Fat(Part(disk, AT, self.size))
-            check_fat(found)
-            return {each.path: each.open().read() for each in found.walk() if each.kind == "file"}
-
-    def free(self) -> int:
-        with FileDisk(self.file) as disk:
-            found = Fat(Part(disk, AT, self.size))
-            return sum(not found.table.entry(each) for each in range(2, found.geometry.last + 1))
-
-    def check(self) -> str:
-        """Have fsck.vfat look at it; return what it says."""
-        alone = self.file.with_suffix(".part")
-        alone.write_bytes(self.file.read_bytes()[AT : AT + self.size])
-        done = subprocess.run(
-            [tool("fsck.vfat"), "-n", "-v", alone], capture_output=True, text=True, check=False
-        )
-        alone.unlink()
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    def bytes(self) -> bytes:
-        return self.file.read_bytes()
-
-
-def wrapped(alone: Path) -> Image:
-    file, size = alone.with_suffix(".disk"), alone.stat().st_size
-    with file.open("wb") as disk:
-        disk.write(b"\xaa" * AT)
-        disk.seek(AT + size)
-        disk.write(b"\xbb" * AT)
-    copy_into(file, alone, AT)
-    return Image(file)
-
-
-def copied(image: Image, to: Path) -> Image:
-    """Copy a disk with its holes: next to nothing is in it, and tests copy hundreds."""
-    to.unlink(missing_ok=True)
-    to.touch()
-    os.truncate(to, image.file.stat().st_size)
-    copy_into(to, image.file, 0)
-    return Image(to)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made")
-    tree = plant(folder / "tree", THERE)
-    return {
-        bits: wrapped(fat(folder / f"{bits}.img", tree, size, bits=bits))
-        for bits, size in SIZES.items()
-    }
+    return one_of_each_size(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture(params=SIZES)
@@ -138,19 +46,6 @@ def image(request, made, tmp_path):
 @pytest.fixture
 def image16(made, tmp_path):
     return copied(made[16], tmp_path / "disk")
-
-
-def below(folder: str, files) -> dict[str, bytes]:
-    return {
-        f"{folder}/{path}": data if isinstance(data, bytes) else data.encode()
-        for path, data in files.items()
-    }
-
-
-def as_bytes(files) -> dict[str, bytes]:
-    return {
-        path: data if isinstance(data, bytes) else data.encode() for path, data in files.items()
-    }
 
 
 def test_a_tree_is_written_and_read_back(image):
@@ -401,126 +296,3 @@ def test_patches_are_what_a_write_in_place_does(image):
     image.put("curtin", HOOKS)
     image.put("curtin", {"less": "x"}, replace=True)
     assert image.bytes() == bytes(raw)
-
-
-# --- a machine that stops -------------------------------------------------------------------------
-
-
-class PowerCut(Exception):
-    pass
-
-
-def stopped_after(writes: int, image: Image, at: str, files, monkeypatch) -> bool:
-    """Replace what is at a path, and stop after so many writes; say whether it came to that."""
-    real = Region.write
-    left = [writes]
-
-    def write(region, offset, data):
-        if not left[0]:
-            raise PowerCut
-        left[0] -= 1
-        real(region, offset, data)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Region, "write", write)
-        try:
-            image.put(at, files, replace=True)
-        except PowerCut:
-            return True
-    return False
-
-
-@pytest.mark.parametrize("bits", SIZES)
-@pytest.mark.parametrize("case", ["new", "replaced", "in a directory that is full"])
-def test_a_machine_that_stops_anywhere_leaves_the_old_or_the_new(
-    made, tmp_path, monkeypatch, bits, case
-):
-    before = copied(made[bits], tmp_path / "before")
-    at = "curtin"
-    if case == "replaced":
-        before.put(at, {"old": "old" * 5000})
-    elif case != "new":
-        at = "full/a name that takes some slots"
-        with FileDisk(before.file) as disk:
-            slots = Fat(Part(disk, AT, before.size)).geometry.cluster // 32
-        before.put("full", {f"F{number}": "" for number in range(slots - 2)})
-    old = before.files()
-    new = {path: data for path, data in old.items() if not path.startswith(f"{at}/")}
-    new |= below(at, HOOKS)
-    seen = []
-    for writes in range(1000):
-        image = copied(before, tmp_path / "disk")
-        image.kind = Unhurried
-        stopped = stopped_after(writes, image, at, HOOKS, monkeypatch)
-        with FileDisk(image.file) as disk:
-            found = Fat(Part(disk, AT, image.size))
-            files = {each.path: each.open().read() for each in found.walk() if each.kind == "file"}
-        assert files in (old, new)
-        seen.append(files == new)
-        if not stopped:
-            break
-    assert seen == sorted(seen)
-    assert seen[0] is False
-    assert seen[-1] is True
-
-
-# --- damage ---------------------------------------------------------------------------------------
-
-
-def table_at(image: Image) -> int:
-    with FileDisk(image.file) as disk:
-        return AT + Fat(Part(disk, AT, image.size)).geometry.fat_at
-
-
-def test_a_damaged_one_is_not_written_to(image16):
-    at = table_at(image16)
-    raw = bytearray(image16.bytes())
-    with FileDisk(image16.file) as disk:
-        found = Fat(Part(disk, AT, image16.size))
-        readme, efi = (found.look_up(name)[0] for name in ("README.TXT", "EFI/BOOT/BOOTX64.EFI"))
-        size = found.geometry.fat_size
-    for copy in (0, size):
-        struct.pack_into("<H", raw, at + copy + 2 * readme.cluster, efi.cluster)
-    image16.file.write_bytes(raw)
-    with pytest.raises(FormatError, match=r"shares cluster"):
-        image16.put("curtin", HOOKS)
-    assert image16.bytes() == bytes(raw)
-
-
-def test_tables_that_differ_are_told(image16):
-    raw = bytearray(image16.bytes())
-    raw[table_at(image16) + 5000] ^= 1
-    image16.file.write_bytes(raw)
-    with pytest.raises(FormatError, match=r"its two tables differ"):
-        image16.put("curtin", HOOKS)
-
-
-# --- names ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "short"),
-    [
-        ("BOOTX64.EFI", b"BOOTX64 EFI"),
-        ("bootx64.efi", b"BOOTX64 EFI"),
-        ("curtin", b"CURTIN     "),
-        ("curtin-hooks", b"CURTIN~1   "),
-        ("scripts.tar.xz", b"SCRIPT~1XZ "),
-        (".profile", b"PROFIL~1   "),
-        ("a b.c", b"AB~1    C  "),
-        ("a+b.c", b"A_B~1   C  "),
-        ("file.html", b"FILE~1  HTM"),
-        ("ü", b"_~1        "),
-        ("...x", b"X~1        "),
-    ],
-)
-def test_short_names_are_as_the_format_has_them(name, short):
-    assert short_name(name, set()) == short
-
-
-def test_a_name_that_is_short_already_has_one_slot():
-    assert long_slots("BOOTX64.EFI", b"BOOTX64 EFI") == b""
-    slots = long_slots("curtin-hooks", b"CURTIN~1   ")
-    assert len(slots) == 32
-    assert slots[13] == checksum(b"CURTIN~1   ")
-    assert len(long_slots("a" * 26, b"AAAAAA~1   ")) == 64
