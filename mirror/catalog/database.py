@@ -41,8 +41,9 @@ class Database:
             prepare(self._connection)
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file, once no other thread is at it: SQLite would crash the process."""
+        with self._lock:
+            self._connection.close()
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return what a query finds. Raises `StoreError`."""

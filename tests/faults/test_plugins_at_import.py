@@ -55,11 +55,11 @@ def test_the_server_serves_and_its_job_can_be_ended(marker, cli, mut, sample_ups
             assert response.status == 200
         mut.mirror.jobs.cancel(job.id, by="test")
         until(lambda: mut.mirror.jobs.get(job.id).ended)
+        until(lambda: "hangs; killing it" in server.log())
         assert mut.mirror.jobs.get(job.id).state in {JobState.INTERRUPTED, JobState.CANCELLED}
         # otherwise the end of the server waits 45 seconds for the process that tells the plugin
         marker.unlink()
     assert server.process.returncode == 0
-    assert "hangs; killing it" in server.log()
 
 
 def test_blocking_it_is_enough(marker, cli):

@@ -187,6 +187,7 @@ def run(install_plugin, tmp_path):
             install_plugin("slack", plugin)
         (folder / "test_slack.py").write_text(tests)
         command = [sys.executable, "-m", "pytest", "-q", "-rfEs", "--rootdir", str(folder)]
+        command += ["--timeout", "60"]  # then it says where it hangs
         done = subprocess.run(
             [*command, "-p", "no:cacheprovider", "-c", "/dev/null", "-k", only, str(folder)],
             cwd=folder,
