@@ -86,12 +86,19 @@ def other_signing_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sign
         yield key
 
 
-@pytest.fixture
-def sample_upstream(tmp_path: Path, signing_key: SigningKey) -> SampleUpstream:
-    """Return a signed sample of two versions below `tmp_path`."""
+@pytest.fixture(scope="session")
+def _first_sample(
+    tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey
+) -> SampleUpstream:
     from mirror.testing.sample import SampleUpstream
 
-    return SampleUpstream.create(tmp_path / "sample-upstream", key=signing_key)
+    return SampleUpstream.create(tmp_path_factory.mktemp("sample") / "upstream", key=signing_key)
+
+
+@pytest.fixture
+def sample_upstream(tmp_path: Path, _first_sample: SampleUpstream) -> SampleUpstream:
+    """Return a signed sample of two versions below `tmp_path`."""
+    return _first_sample.copied(tmp_path / "sample-upstream")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,13 @@ class SampleUpstream:
         sample.set_updated(time)
         sample.write()
         return sample
+
+    def copied(self, root: Path) -> SampleUpstream:
+        """Return a sample of its own below `root`, as this one is now."""
+        shutil.copytree(self.root, root)
+        copied = copy.deepcopy(self, {id(self.key): self.key})
+        copied.root = root
+        return copied
 
     @property
     def keyring(self) -> Path:
